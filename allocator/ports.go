@@ -1,0 +1,140 @@
+package allocator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Answers that callers branch on. The surface maps each to one problem type.
+var (
+	ErrEventUnknown   = errors.New("no such event")
+	ErrCellUnknown    = errors.New("no such cell")
+	ErrHoldUnknown    = errors.New("no such hold")       // never made, or made for another event
+	ErrHoldExpired    = errors.New("the hold has ended") // its cells may be somebody else's by now
+	ErrHoldNotYours   = errors.New("the hold is another pass's")
+	ErrHoldLimit      = errors.New("too many cells for one pass")
+	ErrAllHeld        = errors.New("everything is held right now")
+	ErrSoldOut        = errors.New("sold out")
+	ErrNotOpen        = errors.New("the sale is not open")
+	ErrEpoch          = errors.New("the seat locks are being rebuilt")
+	ErrUnavailable    = errors.New("a store is unreachable") // wraps the cause; nothing was decided
+	ErrBookingUnknown = errors.New("no such booking")
+)
+
+// ConflictError says which of the wanted cells somebody else has. Nothing was held.
+type ConflictError struct{ Cells []string }
+
+func (e *ConflictError) Error() string { return fmt.Sprintf("%d cells are taken", len(e.Cells)) }
+
+// AreaShortError says that a standing area has fewer free units than wanted. Nothing was held.
+type AreaShortError struct {
+	Area      string
+	Available int
+}
+
+func (e *AreaShortError) Error() string {
+	return fmt.Sprintf("area %q has %d units left", e.Area, e.Available)
+}
+
+// HoldRequest asks for cells by id, or for Quantity units of Area, not both.
+type HoldRequest struct {
+	Event    *Event
+	HoldID   string // chosen by the caller, so that a repeated request finds its own hold
+	Holder   string
+	Cells    []string // sorted, no duplicates
+	Area     string
+	Quantity int
+}
+
+// Locks are the timed locks on cells. They are for efficiency and fairness: no
+// method decides about money, and the database may overrule all of them.
+//
+// Every method is atomic, safe for concurrent use by any number of processes,
+// and safe to repeat: a second call with the same arguments finds the effect of
+// the first. Times are the lock server's own. When the server cannot be reached
+// the error wraps ErrUnavailable; when its state is gone or older than the
+// event's epoch it is ErrEpoch, and the caller rebuilds.
+type Locks interface {
+	// Rebuild replaces all state of the event by what the database says: cells
+	// as booked or paying, everything else free. Holds that were not paying are
+	// gone. event.Epoch must have been bumped before.
+	Rebuild(ctx context.Context, event *Event, cells []Cell, taken []Taken) error
+
+	// Hold locks all wanted cells for event.HoldTTL or none.
+	// Errors: *ConflictError, *AreaShortError, ErrHoldLimit, ErrAllHeld, ErrSoldOut, ErrCellUnknown.
+	Hold(ctx context.Context, req HoldRequest) (Hold, error)
+
+	// Get returns a live hold. Errors: ErrHoldUnknown, ErrHoldNotYours.
+	Get(ctx context.Context, event *Event, holdID, holder string) (Hold, error)
+
+	// Release frees a hold that is not paying. A hold that is gone is no error.
+	Release(ctx context.Context, event *Event, holdID, holder string) error
+
+	// BeginPayment stops the hold's own timer; the cells stay until EndPayment,
+	// Book, or until plus a grace, which only catches a caller that died.
+	// Errors: ErrHoldExpired, ErrHoldUnknown, ErrHoldNotYours.
+	BeginPayment(ctx context.Context, event *Event, holdID, holder string, until time.Time) (Hold, error)
+
+	// EndPayment undoes BeginPayment after a refusal: the hold goes on for the
+	// rest of its time but at least for a minute, so the fan can try another card.
+	EndPayment(ctx context.Context, event *Event, holdID string) error
+
+	// Book marks cells as booked for good, whoever held them, and drops the hold.
+	Book(ctx context.Context, event *Event, holdID string, cells []string) error
+
+	// Free makes cells free again unless they are booked, and drops the hold.
+	Free(ctx context.Context, event *Event, holdID string, cells []string) error
+
+	// Sweep ends holds whose time is over, at most limit, and says how many.
+	// Locks end by themselves; sweeping corrects counters and the map.
+	Sweep(ctx context.Context, event *Event, limit int) (int, error)
+
+	// Counts is cheap enough to be asked once a second by every edge.
+	Counts(ctx context.Context, event *Event) (Counts, error)
+}
+
+// Taken is a cell that the database has a live claim on.
+type Taken struct {
+	Cell   string
+	HoldID string
+	Booked bool // else paying
+	Until  time.Time
+}
+
+// Store is the truth. Errors that a later try may mend wrap ErrUnavailable.
+// No method talks to anything but the database, and none is called while
+// another call of the same request still holds a connection.
+type Store interface {
+	Events(ctx context.Context) ([]*Event, error)
+	Event(ctx context.Context, slug string) (*Event, error)   // ErrEventUnknown
+	Cells(ctx context.Context, eventID int64) ([]Cell, error) // by ordinal
+	Categories(ctx context.Context, eventID int64) ([]Category, error)
+	Layout(ctx context.Context, eventID int64, hash string) ([]byte, error)
+	CreateEvent(ctx context.Context, e NewEvent) (*Event, error)
+	SetPhase(ctx context.Context, slug string, phase Phase) (*Event, error)
+	BumpEpoch(ctx context.Context, eventID int64) (int64, error)
+	Taken(ctx context.Context, eventID int64) ([]Taken, error)
+
+	// Claim writes the booking and its PAYING claims, all or none.
+	// Errors: *ConflictError. Repeating it with the same booking id is no error.
+	Claim(ctx context.Context, b *Booking) error
+
+	// Advance moves a booking from one of the states in from to its new state
+	// together with its claims and the outbox rows that follow from it, in one
+	// transaction. It reports false, and changes nothing, if the booking was in
+	// none of them: somebody else was first.
+	Advance(ctx context.Context, b *Booking, to BookingState, from ...BookingState) (bool, error)
+
+	Booking(ctx context.Context, id string) (*Booking, error) // ErrBookingUnknown
+	Unfinished(ctx context.Context, olderThan time.Time, limit int) ([]*Booking, error)
+}
+
+// NewEvent is an event about to be created in phase draft.
+type NewEvent struct {
+	Event      Event
+	Categories []Category
+	Cells      []Cell
+	Layout     []byte // the published layout document, JSON
+}
