@@ -1,0 +1,160 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// RedisOptions are the settings of a private redis-server.
+type RedisOptions struct {
+	// Dir keeps the data between starts; empty means a folder that is removed.
+	Dir string
+	// Persist writes every change to an append-only file, synced once a second.
+	// Without it a killed server comes back empty.
+	Persist bool
+}
+
+// RedisDaemon is a private redis-server on a unix socket. Its methods may be called
+// from any goroutine.
+type RedisDaemon struct {
+	program string
+	options RedisOptions
+	folder  *folder
+
+	mu      sync.Mutex
+	process *process // guarded by mu; nil while down
+}
+
+// StartRedis starts a server and returns when it answers. ctx bounds the start
+// only; the server runs until Stop.
+func StartRedis(ctx context.Context, options RedisOptions) (*RedisDaemon, error) {
+	program, err := findProgram("redis-server", "redis-server")
+	if err != nil {
+		return nil, err
+	}
+	folder, err := newFolder()
+	if err != nil {
+		return nil, err
+	}
+	if options.Dir == "" {
+		options.Dir = folder.path
+	} else if err := os.MkdirAll(options.Dir, 0o700); err != nil {
+		return nil, errors.Join(fmt.Errorf("making the Redis data folder: %w", err), folder.remove())
+	}
+	r := &RedisDaemon{program: program, options: options, folder: folder}
+	if err := r.Start(ctx); err != nil {
+		return nil, errors.Join(err, folder.remove())
+	}
+	return r, nil
+}
+
+func (r *RedisDaemon) socket() string { return filepath.Join(r.folder.path, "redis.sock") }
+
+// URL is where the server listens, in the form that redis.ParseURL takes.
+func (r *RedisDaemon) URL() string { return "unix://" + r.socket() + "?db=0" }
+
+// PID is the server's process id, 0 while it is down.
+func (r *RedisDaemon) PID() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process == nil {
+		return 0
+	}
+	return r.process.pid
+}
+
+// Start starts the server again on the same socket. A running one is left alone.
+func (r *RedisDaemon) Start(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process != nil {
+		return nil
+	}
+	persist := "no"
+	if r.options.Persist {
+		persist = "yes"
+	}
+	p, err := start(command{
+		program: r.program,
+		args: []string{
+			"--port", "0", "--unixsocket", r.socket(), "--unixsocketperm", "700",
+			"--save", "", "--appendonly", persist, "--dir", r.options.Dir, "--daemonize", "no",
+		},
+		log:     filepath.Join(r.folder.path, "redis.log"),
+		onDeath: syscall.SIGTERM,
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.awaitReady(ctx, r.answers); err != nil {
+		return err
+	}
+	r.process = p
+	return nil
+}
+
+// answers says whether the server replies to PING. While it loads its data it
+// replies with an error instead.
+func (r *RedisDaemon) answers() bool {
+	conn, err := net.DialTimeout("unix", r.socket(), time.Second)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	reply := make([]byte, 7)
+	n, err := conn.Read(reply)
+	return err == nil && string(reply[:n]) == "+PONG\r\n"
+}
+
+// Kill ends the server at once, as a power cut would.
+func (r *RedisDaemon) Kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process != nil {
+		r.process.kill()
+		r.process = nil
+	}
+}
+
+// Pause stops the server in its tracks: connections stay open and nothing
+// answers, as behind a network that drops packets.
+func (r *RedisDaemon) Pause() { r.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (r *RedisDaemon) Resume() { r.signal(syscall.SIGCONT) }
+
+func (r *RedisDaemon) signal(sig syscall.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process != nil {
+		r.process.signal(sig)
+	}
+}
+
+// Log is the end of the server's log.
+func (r *RedisDaemon) Log() string {
+	return (&process{command: command{log: filepath.Join(r.folder.path, "redis.log")}}).tail()
+}
+
+// Stop ends the server and removes what was temporary.
+func (r *RedisDaemon) Stop() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process != nil {
+		r.process.signal(syscall.SIGCONT) // a paused one would not hear the next signal
+		r.process.stop(syscall.SIGTERM)
+		r.process = nil
+	}
+	return r.folder.remove()
+}
