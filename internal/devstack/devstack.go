@@ -30,24 +30,23 @@ const stopWithin = 10 * time.Second
 // ErrMissing says that a server program is not installed.
 var ErrMissing = errors.New("a server program is not installed")
 
-// postgresFolders are looked at when PATH has no PostgreSQL: Debian keeps the
-// server programs out of it. Newest first.
+// postgresFolders are looked at before PATH: Debian keeps the server programs out
+// of it, and its psql there is a script that picks a server by itself.
 var postgresFolders = [...]string{
-	"/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin",
+	"/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin",
 }
 
-// findProgram looks in PATH and then in folders, and follows links: PostgreSQL's
-// programs find each other by where they are. Its error wraps ErrMissing and says
-// which command installs the program.
+// findProgram looks in folders and then in PATH. Its error wraps ErrMissing and
+// says which command installs the program.
 func findProgram(name, aptPackage string, folders ...string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return filepath.EvalSymlinks(path)
-	}
 	for _, folder := range folders {
 		path := filepath.Join(folder, name)
 		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
 			return path, nil
 		}
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
 	}
 	return "", fmt.Errorf("finding %s: %w; install it with: sudo apt-get install -y --no-install-recommends %s", name, ErrMissing, aptPackage)
 }

@@ -43,6 +43,9 @@ func StartPostgres(ctx context.Context, options PostgresOptions) (*PostgresDaemo
 	if err != nil {
 		return nil, err
 	}
+	if program, err = filepath.EvalSymlinks(program); err != nil { // its neighbours are at the far end
+		return nil, fmt.Errorf("finding PostgreSQL's programs: %w", err)
+	}
 	user, err := unprivileged()
 	if err != nil {
 		return nil, err
@@ -126,7 +129,8 @@ func (s *PostgresDaemon) Start(ctx context.Context) error {
 	p, err := start(command{
 		program: filepath.Join(s.bin, "postgres"),
 		args: []string{"-D", s.options.Dir, "-k", s.folder.path, "-c", "listen_addresses=",
-			"-c", "fsync=" + durable, "-c", "full_page_writes=" + durable, "-c", "synchronous_commit=" + durable,
+			"-c", "fsync=" + durable, "-c", "full_page_writes=" + durable,
+			"-c", "synchronous_commit=on", // off would lose acknowledged commits when the server is killed
 			"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "logging_collector=off"},
 		log: s.logPath("postgres"), user: s.user,
 		onDeath: s.ending(),
