@@ -32,7 +32,7 @@ type PostgresDaemon struct {
 	user    *syscall.Credential
 
 	mu      sync.Mutex
-	process *process // guarded by mu; nil while down
+	process *Process // guarded by mu; nil while down
 }
 
 // StartPostgres starts a server, making its data folder if there is none yet,
@@ -90,11 +90,11 @@ func (s *PostgresDaemon) initialise(ctx context.Context) error {
 	if err := s.own(s.options.Dir, 0o700); err != nil {
 		return err
 	}
-	p, err := start(command{
-		program: filepath.Join(s.bin, "initdb"),
-		args: []string{"--pgdata", s.options.Dir, "--username", "postgres", "--auth", "trust",
+	p, err := Start(Command{
+		Program: filepath.Join(s.bin, "initdb"),
+		Args: []string{"--pgdata", s.options.Dir, "--username", "postgres", "--auth", "trust",
 			"--encoding", "UTF8", "--no-locale", "--no-sync", "--no-instructions"},
-		log: s.logPath("initdb"), user: s.user, onDeath: syscall.SIGKILL,
+		Log: s.logPath("initdb"), user: s.user, OnDeath: syscall.SIGKILL,
 	})
 	if err != nil {
 		return err
@@ -102,11 +102,11 @@ func (s *PostgresDaemon) initialise(ctx context.Context) error {
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		p.kill()
+		p.Kill()
 		return fmt.Errorf("making the PostgreSQL data folder: %w", context.Cause(ctx))
 	}
 	if p.err != nil {
-		return fmt.Errorf("making the PostgreSQL data folder: %w; its log:\n%s", p.err, p.tail())
+		return fmt.Errorf("making the PostgreSQL data folder: %w; its log:\n%s", p.err, p.Tail())
 	}
 	return nil
 }
@@ -126,19 +126,19 @@ func (s *PostgresDaemon) Start(ctx context.Context) error {
 	if s.options.Durable {
 		durable = "on"
 	}
-	p, err := start(command{
-		program: filepath.Join(s.bin, "postgres"),
-		args: []string{"-D", s.options.Dir, "-k", s.folder.path, "-c", "listen_addresses=",
+	p, err := Start(Command{
+		Program: filepath.Join(s.bin, "postgres"),
+		Args: []string{"-D", s.options.Dir, "-k", s.folder.path, "-c", "listen_addresses=",
 			"-c", "fsync=" + durable, "-c", "full_page_writes=" + durable,
 			"-c", "synchronous_commit=on", // off would lose acknowledged commits when the server is killed
 			"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "logging_collector=off"},
-		log: s.logPath("postgres"), user: s.user,
-		onDeath: s.ending(),
+		Log: s.logPath("postgres"), user: s.user,
+		OnDeath: s.ending(),
 	})
 	if err != nil {
 		return err
 	}
-	if err := p.awaitReady(ctx, func() bool { return s.accepts(p.pid) }); err != nil {
+	if err := p.AwaitReady(ctx, func() bool { return s.accepts(p.pid) }); err != nil {
 		return err
 	}
 	s.process = p
@@ -180,14 +180,14 @@ func (s *PostgresDaemon) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil {
-		s.process.kill()
+		s.process.Kill()
 		s.process = nil
 	}
 }
 
 // Log is the end of the server's log.
 func (s *PostgresDaemon) Log() string {
-	return (&process{command: command{log: s.logPath("postgres")}}).tail()
+	return (&Process{command: Command{Log: s.logPath("postgres")}}).Tail()
 }
 
 // Stop ends the server and removes what was temporary.
@@ -195,7 +195,7 @@ func (s *PostgresDaemon) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil {
-		s.process.stop(s.ending())
+		s.process.Stop(s.ending())
 		s.process = nil
 	}
 	return s.folder.remove()

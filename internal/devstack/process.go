@@ -17,39 +17,46 @@ const logTail = 4 << 10
 // pollEvery is how often a starting server is asked whether it is ready.
 const pollEvery = 10 * time.Millisecond
 
-// command is one server program as it is to be run.
-type command struct {
-	program string
-	args    []string
-	log     string              // file that gets its output, appended
-	user    *syscall.Credential // nil: as ourselves
-	onDeath syscall.Signal      // what the kernel sends it when we die
+// Command is one server program as it is to be run.
+type Command struct {
+	Program string
+	Args    []string
+	Env     []string       // added to our own environment; for what must not be seen in a process list
+	Log     string         // file that gets its output, appended
+	OnDeath syscall.Signal // what the kernel sends it when we die
+
+	user *syscall.Credential // nil: as ourselves
 }
 
-// process is a running server program.
-type process struct {
-	command command
+// Process is a running server program.
+type Process struct {
+	command Command
 	pid     int
 	done    chan struct{} // closed when it has ended and was waited for
 	err     error         // how it ended; read after done
 }
 
-// start runs the command. The parent-death signal is tied to the thread that
+// Start runs the command. The parent-death signal is tied to the thread that
 // forks, not to our process, so a goroutine keeps that thread until the end.
-func start(c command) (*process, error) {
-	out, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func Start(c Command) (*Process, error) {
+	out, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the server log: %w", err)
 	}
-	cmd := exec.Command(c.program, c.args...)
+	cmd := exec.Command(c.Program, c.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Dir = "/" // our own folder may be closed to the other user
+	if len(c.Env) > 0 {
+		cmd.Env = append(os.Environ(), c.Env...)
+	}
+	if c.user != nil {
+		cmd.Dir = "/" // our own folder may be closed to the other user
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:    true, // Ctrl-C reaches us, and we stop servers in order
-		Pdeathsig:  c.onDeath,
+		Pdeathsig:  c.OnDeath,
 		Credential: c.user,
 	}
-	p := &process{command: c, done: make(chan struct{})}
+	p := &Process{command: c, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
@@ -65,13 +72,22 @@ func start(c command) (*process, error) {
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("starting %s: %w", c.program, err)
+		return nil, fmt.Errorf("starting %s: %w", c.Program, err)
 	}
 	return p, nil
 }
 
-// signal sends sig; to a process that has ended it does nothing.
-func (p *process) signal(sig syscall.Signal) {
+// PID is the process's id, also after it has ended.
+func (p *Process) PID() int { return p.pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says how the process ended; nil for status 0. Ask after Done.
+func (p *Process) Err() error { return p.err }
+
+// Signal sends sig; to a process that has ended it does nothing.
+func (p *Process) Signal(sig syscall.Signal) {
 	select {
 	case <-p.done: // its pid may belong to somebody else by now
 	default:
@@ -79,29 +95,29 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// stop asks with sig, waits, and kills what does not end.
-func (p *process) stop(sig syscall.Signal) {
-	p.signal(sig)
+// Stop asks with sig, waits, and kills what does not end.
+func (p *Process) Stop(sig syscall.Signal) {
+	p.Signal(sig)
 	select {
 	case <-p.done:
 	case <-time.After(stopWithin):
-		p.kill()
+		p.Kill()
 	}
 }
 
-// kill ends the process and its children at once, as a power cut would.
+// Kill ends the process and its children at once, as a power cut would.
 // PostgreSQL's children are killed too: each is a session of its own, and until
 // the last has gone the next server refuses to start on the same data.
-func (p *process) kill() {
+func (p *Process) Kill() {
 	children := p.children()
-	p.signal(syscall.SIGKILL)
+	p.Signal(syscall.SIGKILL)
 	for _, child := range children {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
 	<-p.done
 }
 
-func (p *process) children() []int {
+func (p *Process) children() []int {
 	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.pid, p.pid))
 	if err != nil {
 		return nil
@@ -115,9 +131,9 @@ func (p *process) children() []int {
 	return pids
 }
 
-// tail is the end of the server's log, for errors and failed tests.
-func (p *process) tail() string {
-	log, err := os.ReadFile(p.command.log)
+// Tail is the end of the log, for errors and failed tests.
+func (p *Process) Tail() string {
+	log, err := os.ReadFile(p.command.Log)
 	if err != nil {
 		return "(no log: " + err.Error() + ")"
 	}

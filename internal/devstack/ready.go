@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// awaitReady asks ready until it says yes. A server that ends meanwhile, or is
+// AwaitReady asks ready until it says yes. A server that ends meanwhile, or is
 // not ready in time, is an error that carries the end of its log.
-func (p *process) awaitReady(ctx context.Context, ready func() bool) error {
+func (p *Process) AwaitReady(ctx context.Context, ready func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	tick := time.NewTicker(pollEvery)
@@ -16,10 +16,10 @@ func (p *process) awaitReady(ctx context.Context, ready func() bool) error {
 	for !ready() {
 		select {
 		case <-p.done:
-			return fmt.Errorf("starting %s: it ended (%w); its log:\n%s", p.command.program, endOf(p.err), p.tail())
+			return fmt.Errorf("starting %s: it ended (%w); its log:\n%s", p.command.Program, endOf(p.err), p.Tail())
 		case <-ctx.Done():
-			p.kill()
-			return fmt.Errorf("waiting for %s: %w; its log:\n%s", p.command.program, context.Cause(ctx), p.tail())
+			p.Kill()
+			return fmt.Errorf("waiting for %s: %w; its log:\n%s", p.command.Program, context.Cause(ctx), p.Tail())
 		case <-tick.C:
 		}
 	}

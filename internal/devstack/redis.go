@@ -29,7 +29,7 @@ type RedisDaemon struct {
 	folder  *folder
 
 	mu      sync.Mutex
-	process *process // guarded by mu; nil while down
+	process *Process // guarded by mu; nil while down
 }
 
 // StartRedis starts a server and returns when it answers. ctx bounds the start
@@ -81,19 +81,19 @@ func (r *RedisDaemon) Start(ctx context.Context) error {
 	if r.options.Persist {
 		persist = "yes"
 	}
-	p, err := start(command{
-		program: r.program,
-		args: []string{
+	p, err := Start(Command{
+		Program: r.program,
+		Args: []string{
 			"--port", "0", "--unixsocket", r.socket(), "--unixsocketperm", "700",
 			"--save", "", "--appendonly", persist, "--dir", r.options.Dir, "--daemonize", "no",
 		},
-		log:     filepath.Join(r.folder.path, "redis.log"),
-		onDeath: syscall.SIGTERM,
+		Log:     filepath.Join(r.folder.path, "redis.log"),
+		OnDeath: syscall.SIGTERM,
 	})
 	if err != nil {
 		return err
 	}
-	if err := p.awaitReady(ctx, r.answers); err != nil {
+	if err := p.AwaitReady(ctx, r.answers); err != nil {
 		return err
 	}
 	r.process = p
@@ -122,7 +122,7 @@ func (r *RedisDaemon) Kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.process != nil {
-		r.process.kill()
+		r.process.Kill()
 		r.process = nil
 	}
 }
@@ -138,13 +138,13 @@ func (r *RedisDaemon) signal(sig syscall.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.process != nil {
-		r.process.signal(sig)
+		r.process.Signal(sig)
 	}
 }
 
 // Log is the end of the server's log.
 func (r *RedisDaemon) Log() string {
-	return (&process{command: command{log: filepath.Join(r.folder.path, "redis.log")}}).tail()
+	return (&Process{command: Command{Log: filepath.Join(r.folder.path, "redis.log")}}).Tail()
 }
 
 // Stop ends the server and removes what was temporary.
@@ -152,8 +152,8 @@ func (r *RedisDaemon) Stop() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.process != nil {
-		r.process.signal(syscall.SIGCONT) // a paused one would not hear the next signal
-		r.process.stop(syscall.SIGTERM)
+		r.process.Signal(syscall.SIGCONT) // a paused one would not hear the next signal
+		r.process.Stop(syscall.SIGTERM)
 		r.process = nil
 	}
 	return r.folder.remove()
