@@ -63,10 +63,11 @@ type Locks interface {
 	Rebuild(ctx context.Context, event *Event, cells []Cell, taken []Taken) error
 
 	// Hold locks all wanted cells for event.HoldTTL or none.
-	// Errors: *ConflictError, *AreaShortError, ErrHoldLimit, ErrAllHeld, ErrSoldOut, ErrCellUnknown.
+	// Errors: *ConflictError, *AreaShortError, ErrHoldLimit, ErrAllHeld, ErrSoldOut, ErrCellUnknown,
+	// and for an id that was used before ErrHoldExpired and ErrHoldNotYours.
 	Hold(ctx context.Context, req HoldRequest) (Hold, error)
 
-	// Get returns a live hold. Errors: ErrHoldUnknown, ErrHoldNotYours.
+	// Get returns a live hold. Errors: ErrHoldUnknown, ErrHoldExpired, ErrHoldNotYours.
 	Get(ctx context.Context, event *Event, holdID, holder string) (Hold, error)
 
 	// Release frees a hold that is not paying. A hold that is gone is no error.
@@ -99,7 +100,8 @@ type Locks interface {
 type Taken struct {
 	Cell   string
 	HoldID string
-	Booked bool // else paying
+	Holder string // whose claim it is; without it a refused payment cannot go back to a hold
+	Booked bool   // else paying
 	Until  time.Time
 }
 

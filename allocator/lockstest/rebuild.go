@@ -1,0 +1,116 @@
+package lockstest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/allocator"
+)
+
+// Next is the hall after its epoch was bumped.
+func (h Hall) Next() Hall {
+	e := *h.Event
+	e.Epoch++
+	h.Event = &e
+	return h
+}
+
+func rebuild(t *testing.T, b Backend) {
+	h := NewHall(t, b.Locks, 2500, 2500) // more than one batch of each
+	old := must[allocator.Hold](t)(b.Locks.Hold(t.Context(), h.Want("h1", "ann", 0, 1)))
+	next := h.Next()
+	until := time.Now().Add(time.Minute).Truncate(time.Millisecond)
+	taken := []allocator.Taken{
+		{Cell: Seat(10), HoldID: "sold", Holder: "cid", Booked: true},
+		{Cell: "S-00000", HoldID: "sold", Holder: "cid", Booked: true},
+		{Cell: Seat(20), HoldID: "paying", Holder: "bob", Until: until},
+		{Cell: Seat(21), HoldID: "paying", Holder: "bob", Until: until},
+		{Cell: "S-00001", HoldID: "late", Until: until.Add(-time.Hour)}, // nobody knows whose
+	}
+	for range 2 {
+		if err := b.Locks.Rebuild(t.Context(), next.Event, h.Cells, taken); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Check(t, next.Event)
+	c := must[allocator.Counts](t)(b.Locks.Counts(t.Context(), next.Event))
+	if c.Booked != 2 || c.Held != 3 || c.Free != 4995 || c.ByCategory[2].Free != 2498 {
+		t.Errorf("got %+v", c)
+	}
+	if _, err := b.Locks.Get(t.Context(), next.Event, "h1", "ann"); !errors.Is(err, allocator.ErrHoldUnknown) {
+		t.Errorf("a hold that was not paying outlived the rebuild: %v", err)
+	}
+	bobs := must[allocator.Hold](t)(b.Locks.Get(t.Context(), next.Event, "paying", "bob"))
+	if !bobs.Paying || !slices.Equal(bobs.Cells, Seats(20, 21)) || !bobs.Expires.Equal(until) || !slices.Equal(bobs.Category, []int{0, 1}) {
+		t.Errorf("got %+v", bobs)
+	}
+	fresh := must[allocator.Hold](t)(b.Locks.Hold(t.Context(), next.Want("h2", "ann", 0, 1)))
+	if fresh.Fence <= old.Fence {
+		t.Errorf("fence %x after %x: it went back over the rebuild", fresh.Fence, old.Fence)
+	}
+	// Who still has the event of before the rebuild sees the new state.
+	must[allocator.Hold](t)(b.Locks.Get(t.Context(), h.Event, "h2", "ann"))
+
+	for _, id := range []string{"paying", "late"} {
+		if err := b.Locks.EndPayment(t.Context(), next.Event, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if bobs = must[allocator.Hold](t)(b.Locks.Get(t.Context(), next.Event, "paying", "bob")); bobs.Paying {
+		t.Error("bob is still paying after the refusal")
+	}
+	if c = must[allocator.Counts](t)(b.Locks.Counts(t.Context(), next.Event)); c.Held != 4 {
+		t.Errorf("%d held, want bob's two and ann's: nobody can use the one without a holder", c.Held)
+	}
+	b.Check(t, next.Event)
+}
+
+func rebuildRace(t *testing.T, b Backend) {
+	h := NewHall(t, b.Locks, 3000, 0)
+	newest := h
+	halls := make([]Hall, 8)
+	for i := range halls {
+		newest = newest.Next()
+		halls[i] = newest
+	}
+	crowd(len(halls), func(i int) {
+		err := b.Locks.Rebuild(t.Context(), halls[i].Event, h.Cells, nil)
+		if err != nil && !errors.Is(err, allocator.ErrEpoch) {
+			t.Error(err)
+		}
+	})
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), newest.Want("h1", "ann", 1)))
+	b.Check(t, newest.Event)
+	if err := b.Locks.Rebuild(t.Context(), h.Event, h.Cells, nil); err != nil {
+		t.Errorf("an old rebuild: %v, want it to find that a newer one was done", err)
+	}
+	must[allocator.Hold](t)(b.Locks.Get(t.Context(), newest.Event, "h1", "ann"))
+}
+
+func withoutState(t *testing.T, b Backend) {
+	built := NewHall(t, b.Locks, 10, 5)
+	e := *built.Event
+	e.Slug += "-never-built"
+	h := Hall{Event: &e}
+	for _, h := range []Hall{h, built.Next()} {
+		_, seats := b.Locks.Hold(t.Context(), h.Want("h1", "ann", 0))
+		_, places := b.Locks.Hold(t.Context(), h.WantStanding("h1", "ann", 1))
+		_, get := b.Locks.Get(t.Context(), h.Event, "h1", "ann")
+		_, pay := b.Locks.BeginPayment(t.Context(), h.Event, "h1", "ann", time.Now())
+		_, sweep := b.Locks.Sweep(t.Context(), h.Event, 10)
+		_, counts := b.Locks.Counts(t.Context(), h.Event)
+		for name, err := range map[string]error{
+			"hold": seats, "hold places": places, "get": get, "pay": pay, "sweep": sweep, "counts": counts,
+			"release": b.Locks.Release(t.Context(), h.Event, "h1", "ann"),
+			"end":     b.Locks.EndPayment(t.Context(), h.Event, "h1"),
+			"book":    b.Locks.Book(t.Context(), h.Event, "h1", Seats(0)),
+			"free":    b.Locks.Free(t.Context(), h.Event, "h1", Seats(0)),
+		} {
+			if !errors.Is(err, allocator.ErrEpoch) {
+				t.Errorf("%s: got %v, want ErrEpoch", name, err)
+			}
+		}
+	}
+}
