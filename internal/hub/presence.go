@@ -62,3 +62,22 @@ func (p *presence) has(visitor [16]byte) bool {
 func (p *presence) shard(visitor [16]byte) *presenceShard {
 	return &p.shards[visitor[0]%presenceShards]
 }
+
+// Has says whether the visitor has a connection here.
+func (h *Hub) Has(visitor [16]byte) bool { return h.present.has(visitor) }
+
+// Parts is the number of parts that Part knows.
+func (h *Hub) Parts() int { return wheelSize }
+
+// Part copies the fans of one part, so that all of them can be gone through
+// without stopping the hub. A fan is in one part as long as it is connected.
+func (h *Hub) Part(i int) []Fan {
+	b := &h.wheel[i]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fans := make([]Fan, 0, len(b.slots))
+	for j := range b.slots {
+		fans = append(fans, Fan{Visitor: b.slots[j].visitor, Score: b.scores[j], Shown: b.slots[j].shown})
+	}
+	return fans
+}
