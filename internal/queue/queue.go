@@ -1,0 +1,102 @@
+// Package queue is one room's queue in Redis: who waits, in which order, who is
+// admitted, and who is inside. It knows no HTTP and no Caddy.
+//
+// Every change is one script, so any number of edges may work on the same room
+// at the same time: there is no leader and no lock. What must hold:
+//
+//	Q1  of two places that both stay, the lower score is admitted first
+//	Q4  one visitor has one place, however often it asks
+//	Q5  a queue that lost everything is filled again at the same scores
+//	Q6  in any window, admissions ≤ rate × window + burst, and sessions ≤ the cap
+//
+// Work in Redis per second grows with the number of edges and of changes, never
+// with the number of fans who wait.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/board"
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
+	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
+)
+
+// Answers that callers branch on.
+var (
+	// ErrUnavailable wraps whatever kept Redis from answering. Nothing is known
+	// about whether the call had an effect; every call may be repeated.
+	ErrUnavailable = errors.New("the queue is unreachable")
+	ErrNotYet      = errors.New("not this visitor's turn yet")
+	ErrTurnMissed  = errors.New("the turn was not claimed in time")
+	ErrNotQueued   = errors.New("the visitor has no place in this queue")
+
+	errReply = errors.New("a script replied what this version does not know")
+)
+
+// boardLife is how long a board is good for: edges that ask within it share one.
+const boardLife = time.Second
+
+// Queue is one room's queue. It is safe for concurrent use.
+type Queue struct {
+	rdb   redis.UniversalClient
+	keys  rediskey.Room
+	joins batcher
+	front atomic.Uint64 // the highest ever seen; survives a Redis that lost it
+}
+
+// Open makes the queue of a room whose name rediskey.CheckName accepts. It
+// dials nothing: a Redis that is away is found by the first call.
+func Open(rdb redis.UniversalClient, room string) *Queue {
+	q := &Queue{rdb: rdb, keys: rediskey.For(room)}
+	q.joins.run = q.JoinBatch
+	return q
+}
+
+// Board returns a picture of the order that is at most about a second old. The
+// first edge to ask makes it, the others read what it made.
+func (q *Queue) Board(ctx context.Context) (*board.Board, error) {
+	raw, err := q.eval(ctx, boardScript, []string{q.keys.Queue, q.keys.Board}, boardLife.Milliseconds()).Text()
+	if err != nil {
+		return nil, unavailable("reading the board", err)
+	}
+	b, err := board.Decode([]byte(raw))
+	if err != nil {
+		return nil, fmt.Errorf("reading the board: %w", err)
+	}
+	return b, nil
+}
+
+// Rank is the visitor's exact rank from 0, for support tools: it costs a call.
+func (q *Queue) Rank(ctx context.Context, v place.Visitor) (rank int, there bool, err error) {
+	n, err := q.rdb.ZRank(ctx, q.keys.Queue, string(v[:])).Result()
+	if errors.Is(err, redis.Nil) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, unavailable("reading a rank", err)
+	}
+	return int(n), true, nil
+}
+
+// unavailable keeps the caller's own cancellation apart from a Redis that is away.
+func unavailable(doing string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
+}
+
+// saw remembers the highest front.
+func (q *Queue) saw(front place.Score) {
+	for old := q.front.Load(); uint64(front) > old; old = q.front.Load() {
+		if q.front.CompareAndSwap(old, uint64(front)) {
+			return
+		}
+	}
+}

@@ -1,0 +1,48 @@
+// Package rediskey names every Redis key of the edge's side. All keys of a room
+// carry the hash tag {room}, so in a Redis Cluster a room lives on one node and
+// its scripts work, while rooms spread over the nodes.
+//
+//	key                        type    members                              lifetime, cost
+//	tickets:{ROOM}:room        hash    settings in force, counters, front   as the room, some 400 bytes in all
+//	tickets:{ROOM}:queue       zset    16-byte visitor → score              until admitted, left or abandoned
+//	tickets:{ROOM}:turn        zset    visitor → claim by, unix ms          claim_within
+//	tickets:{ROOM}:active      zset    visitor → pass ends, unix ms         session
+//	tickets:{ROOM}:away        zset    visitor → away since, unix ms        abandon_after
+//	tickets:{ROOM}:revoked     zset    visitor → revoked at, unix ms        session
+//	tickets:{ROOM}:board       string  the encoded board                    about a second
+//
+// A fan who waits costs one member of queue and nothing else; five million of
+// them are some 600 MB. Every key is written by the scripts of internal/queue alone.
+package rediskey
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// Room is the set of keys of one room.
+type Room struct {
+	Room, Queue, Turn, Active, Away, Revoked, Board string
+}
+
+// MaxName bounds a room's name, which stands in every key, cookie and URL of the room.
+const MaxName = 64
+
+var name = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// CheckName refuses names that would break a hash tag, a URL or a cookie's name.
+func CheckName(room string) error {
+	if len(room) > MaxName || !name.MatchString(room) {
+		return fmt.Errorf("a room's name has 1 to %d lower-case letters, digits and inner hyphens, unlike %.80q", MaxName, room)
+	}
+	return nil
+}
+
+// For returns the keys of a room whose name CheckName accepts.
+func For(room string) Room {
+	p := "tickets:{" + room + "}:"
+	return Room{
+		Room: p + "room", Queue: p + "queue", Turn: p + "turn", Active: p + "active",
+		Away: p + "away", Revoked: p + "revoked", Board: p + "board",
+	}
+}
