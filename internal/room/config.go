@@ -1,0 +1,93 @@
+package room
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/hub"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+// Defaults of Config.
+const (
+	DefaultTick           = 250 * time.Millisecond
+	DefaultSettle         = 5 * time.Second
+	DefaultTicketsPerPass = 2
+)
+
+// Config says what a room is. Everything but Name can be changed live by Apply.
+type Config struct {
+	Name  string
+	Queue queue.Settings
+
+	// Opens is when admission begins; zero means the room is always open.
+	// Closes ends it; zero means never.
+	Opens, Closes time.Time
+
+	// Lobby is how long before Opens fans may come in. The order in which they do
+	// does not matter. 0 refuses everybody until Opens.
+	Lobby time.Duration
+
+	// DrawSeed keys the order of those who came in the lobby. Every edge of a
+	// room needs the same one. It is a secret until the draw is over.
+	DrawSeed []byte
+
+	// Inventory is the base URL of the seat service, without /v1, and
+	// InventoryEvent the event there. Empty means that stock is not known.
+	Inventory, InventoryEvent string
+
+	// TicketsPerPass is how many tickets a buyer takes on average. It turns seats
+	// into people when the end is near: too low and fans are let in for seats
+	// that are gone, too high and the last seats sell slowly. Default 2.
+	TicketsPerPass int
+
+	// Tick is how often this edge calls for admission and looks at the room.
+	Tick time.Duration
+
+	// Pace is the time between two lines on a waiting fan's stream.
+	Pace time.Duration
+
+	// Settle is how long admission waits after Redis lost its data, so that the
+	// fans of every edge are back in their old order first.
+	Settle time.Duration
+
+	// Drain is the time over which fans are asked to reconnect when this process ends.
+	Drain time.Duration
+}
+
+// withDefaults returns a copy that shares nothing with the caller's.
+func (c Config) withDefaults() *Config {
+	c.DrawSeed = slices.Clone(c.DrawSeed)
+	if c.TicketsPerPass <= 0 {
+		c.TicketsPerPass = DefaultTicketsPerPass
+	}
+	if c.Tick <= 0 {
+		c.Tick = DefaultTick
+	}
+	if c.Pace <= 0 {
+		c.Pace = hub.DefaultPace
+	}
+	if c.Settle <= 0 {
+		c.Settle = DefaultSettle
+	}
+	if c.Drain <= 0 {
+		c.Drain = hub.DefaultSpread
+	}
+	return &c
+}
+
+// lobbyOpens is when fans may first come in.
+func (c *Config) lobbyOpens() time.Time {
+	if c.Opens.IsZero() {
+		return time.Time{}
+	}
+	return c.Opens.Add(-c.Lobby)
+}
+
+// inForce is what settings are once Redis has them.
+func inForce(s queue.Settings) queue.Settings {
+	if s.Burst == 0 && s.Per > 0 {
+		s.Burst = s.DefaultBurst()
+	}
+	return s
+}

@@ -1,0 +1,148 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+// Why a visitor cannot come in. Errors of the queue package come through as well.
+var (
+	ErrNotOpenYet = errors.New("the room is not open yet")
+	ErrSoldOut    = errors.New("sold out")
+	ErrClosed     = errors.New("the room is closed")
+	ErrQueueFull  = errors.New("the queue is full")
+)
+
+// JoinOptions says how a visitor comes in.
+type JoinOptions struct {
+	Deprioritise bool // behind everybody who is not
+}
+
+// Joined is a place. Token is to be sealed into the visitor's cookie.
+type Joined struct {
+	Token place.Token
+	State queue.State
+	Fresh bool // false if the visitor had this place already
+}
+
+// Join gives the visitor of tok a place, or finds the one it has. The token must
+// hold a visitor and is never trusted for more than its seal says. Refusals
+// cost no Redis call. While Redis is away the place is signed by this edge's
+// clock and entered later.
+func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Joined, error) {
+	v := r.View()
+	switch v.State {
+	case Scheduled:
+		return Joined{}, ErrNotOpenYet
+	case SoldOut:
+		return Joined{}, ErrSoldOut
+	case Closed:
+		return Joined{}, ErrClosed
+	}
+	if v.Degraded {
+		return r.sign(tok, how, v), nil
+	}
+	if tok.Score != 0 && !v.Passed(tok.Score) {
+		return r.rejoin(ctx, tok, how, v)
+	}
+	entry := queue.Entry{Visitor: tok.Visitor, Deprioritised: how.Deprioritise}
+	if v.State == Lobby && !how.Deprioritise {
+		entry.Score = place.DrawScore(r.cfg.Load().DrawSeed, tok.Visitor)
+	}
+	placing, err := r.queue.Join(ctx, entry)
+	switch {
+	case errors.Is(err, queue.ErrUnavailable):
+		return r.sign(tok, how, v), nil
+	case err != nil:
+		return Joined{}, err
+	case placing.State == queue.Refused:
+		return Joined{}, ErrQueueFull
+	}
+	if placing.Fresh || tok.Joined.IsZero() {
+		tok.Joined = r.Now().Truncate(time.Microsecond)
+	}
+	tok.Generation = placing.Generation
+	switch {
+	case placing.Score != 0:
+		tok.Score = placing.Score
+	case tok.Score == 0: // the reply that told the score was lost, and the turn has come
+		tok.Score = max(v.Front, 1)
+	}
+	return Joined{Token: tok, State: placing.State, Fresh: placing.Fresh}, nil
+}
+
+// rejoin answers a visitor who has a place with that place. It is put back if it
+// was lost with Redis or swept while the fan was away: the token proves it, and
+// the front has not passed it.
+func (r *Room) rejoin(ctx context.Context, tok place.Token, how JoinOptions, v *View) (Joined, error) {
+	_, err := r.queue.Reenter(ctx, []queue.Place{{Visitor: tok.Visitor, Score: tok.Score}})
+	switch {
+	case errors.Is(err, queue.ErrUnavailable):
+		return r.sign(tok, how, v), nil
+	case err != nil:
+		return Joined{}, err
+	}
+	r.orphans.drop(tok.Visitor)
+	tok.Generation = v.Generation
+	return Joined{Token: tok, State: queue.Waiting}, nil
+}
+
+// Leave gives up a place or a turn.
+func (r *Room) Leave(ctx context.Context, tok place.Token) error {
+	r.orphans.drop(tok.Visitor)
+	return r.queue.Leave(ctx, tok.Visitor)
+}
+
+// Claim is a turn taken.
+type Claim struct {
+	Issued  time.Time // Redis time; the pass is issued then
+	Expires time.Time
+	Again   bool // it was claimed before; Expires is the same
+}
+
+// claimNear is how far behind the front this edge still asks Redis: the front it
+// knows may be a tick old.
+const claimNear = 1000
+
+// Claim takes the turn of a place the front has reached. Besides the errors of
+// queue.Claim it is ErrSoldOut when there is nothing left to claim for.
+func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
+	v := r.View()
+	switch {
+	case v.State == SoldOut:
+		return Claim{}, ErrSoldOut
+	case v.State == Closed:
+		return Claim{}, ErrClosed
+	case tok.Score == 0:
+		return Claim{}, queue.ErrNotQueued
+	case !v.Passed(tok.Score) && v.Position(tok.Score) > claimNear:
+		return Claim{}, queue.ErrNotYet
+	}
+	got, err := r.queue.Claim(ctx, tok.Visitor)
+	if errors.Is(err, queue.ErrNotQueued) && v.Passed(tok.Score) {
+		err = queue.ErrTurnMissed // swept with the other unclaimed turns
+	}
+	if err != nil {
+		return Claim{}, err
+	}
+	return Claim{Issued: r.Now(), Expires: got.Expires, Again: got.Again}, nil
+}
+
+// Release ends a session: its slot is free and its pass is revoked everywhere
+// within a tick, here at once.
+func (r *Room) Release(ctx context.Context, v place.Visitor) error {
+	if err := r.queue.Release(ctx, v); err != nil {
+		return err
+	}
+	r.revoked.note(v, r.Now())
+	return nil
+}
+
+// Revoked says whether a pass issued then to the visitor has been ended.
+func (r *Room) Revoked(visitor string, issued time.Time) bool {
+	return r.revoked.has(visitor, issued)
+}

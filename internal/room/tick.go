@@ -1,0 +1,157 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+const (
+	tickTimeout  = 400 * time.Millisecond
+	boardEvery   = time.Second
+	boardTimeout = 2 * time.Second
+
+	// failuresBeforeDegraded keeps one slow answer from alarming 100,000 fans.
+	failuresBeforeDegraded = 2
+)
+
+// tick calls for admission once and takes in what Redis says. Any number of
+// edges do the same; the script makes the sum right.
+func (r *Room) tick(ctx context.Context) {
+	r.mu.Lock()
+	in := queue.TickInput{Front: r.front, Limit: r.limitLocked(), RevokedSince: r.revoked.since()}
+	r.mu.Unlock()
+
+	began := r.deps.Clock.Now()
+	call, cancel := context.WithTimeout(ctx, tickTimeout)
+	t, err := r.queue.Tick(call, in)
+	cancel()
+	ended := r.deps.Clock.Now()
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.missed(err)
+		return
+	}
+	r.revoked.add(t.Revoked, t.Now)
+	r.took(t, began.Add(ended.Sub(began)/2))
+	r.configure(ctx) // after the tick, which tells whether the queue was lost
+	r.flushLiveness(ctx)
+}
+
+// missed notes a tick without an answer.
+func (r *Room) missed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures++
+	if r.failures == failuresBeforeDegraded {
+		r.log.Warn("the queue in Redis does not answer; fans keep their places and joins are signed here", "error", err)
+	}
+	r.publishLocked()
+}
+
+// took takes in an answer that was made when this machine's clock stood at made.
+func (r *Room) took(t queue.Tick, made time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures >= failuresBeforeDegraded {
+		r.log.Info("the queue in Redis answers again", "waiting", t.Waiting)
+	}
+	if r.ticked && t.Generation != r.generation {
+		r.lostLocked(t)
+	}
+	if r.orphans.any() {
+		r.reentryDue = true
+	}
+	if t.Settings.Rate == 0 { // not configured yet, or lost
+		t.Settings = inForce(r.cfg.Load().Queue)
+		t.Paused, t.Message = r.wasPaused, r.wasMessage
+	}
+	r.last, r.ticked, r.failures = t, true, 0
+	r.offset = t.Now.Sub(made)
+	r.generation = t.Generation
+	r.front = max(r.front, t.Front)
+	r.pulse.note(t.Now, t.AdmittedTotal)
+	r.publishLocked()
+}
+
+// lostLocked: Redis lost everything and began a new queue. Its settings are gone
+// too, and without settings no edge can admit anybody. That is what keeps Q5: they
+// are pushed again only when the fans had the time to be back in their order. A
+// fan who joins the empty queue in between would else be admitted, and would move
+// the front past everybody who waits.
+func (r *Room) lostLocked(t queue.Tick) {
+	r.log.Warn("Redis came back without the queue; places are re-entered from the fans' tokens", "generation", t.Generation)
+	r.unconfigured, r.reentryDue = true, true
+	r.wasPaused, r.wasMessage = r.last.Paused || r.wasPaused, r.last.Message
+	r.settleUntil = t.Now.Add(r.cfg.Load().Settle)
+	r.pulse.reset()
+}
+
+// settledLocked says whether the order in Redis is the whole order.
+func (r *Room) settledLocked() bool {
+	return !r.reentryDue && !r.nowLocked().Before(r.settleUntil)
+}
+
+// configure pushes the settings until Redis has taken them, and after a loss the
+// operator's pause and message with them: a room must not open by itself.
+func (r *Room) configure(ctx context.Context) {
+	r.mu.Lock()
+	due, settings := r.unconfigured && r.settledLocked(), r.cfg.Load().Queue
+	paused, message := r.wasPaused, r.wasMessage
+	r.unconfigured = r.unconfigured && !due
+	r.mu.Unlock()
+	if !due {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
+	defer cancel()
+	err := r.push(ctx, settings, paused, message)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.wasPaused, r.wasMessage = false, ""
+	case errors.Is(err, queue.ErrUnavailable):
+		r.unconfigured = true
+	case ctx.Err() == nil: // settings that make no sense are not made better by trying again
+		r.log.Error("the room's settings are refused; those before stay in force", "error", err)
+	}
+}
+
+// push sets the pause before the settings, for without those nobody is admitted.
+func (r *Room) push(ctx context.Context, s queue.Settings, paused bool, message string) error {
+	if paused {
+		if err := r.queue.Pause(ctx); err != nil {
+			return err
+		}
+	}
+	if message != "" {
+		if err := r.queue.SetMessage(ctx, message); err != nil {
+			return err
+		}
+	}
+	return r.queue.Configure(ctx, s)
+}
+
+// readBoard reads the order of the queue. A failure keeps the last one, and so does
+// a queue that is being filled again: positions in half a queue are promises that
+// cannot be kept.
+func (r *Room) readBoard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
+	defer cancel()
+	b, err := r.queue.Board(ctx)
+	if err != nil {
+		return // the tick tells about Redis
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.board != nil && !r.settledLocked() {
+		return
+	}
+	r.board = b
+	r.publishLocked()
+}

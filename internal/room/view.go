@@ -1,0 +1,109 @@
+package room
+
+import (
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/board"
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+// View is one moment of a room. It is immutable: whoever holds one may read it
+// without a lock for as long as they like.
+type View struct {
+	Room  string
+	State State
+
+	AllHeld  bool // nothing free, but what is held may come back
+	Degraded bool // Redis is away; every place is safe in its fan's token
+
+	Now                       time.Time // Redis time, as well as this edge knows it
+	Opens, LobbyOpens, Closes time.Time // zero where the schedule has none
+
+	Settings queue.Settings // in force, whoever loaded them
+	Differs  bool           // they are not what this edge's own config says
+
+	Waiting, Turns, Active      int
+	AdmittedTotal, NoShowsTotal int64
+	AdmittedPerMinute           float64 // measured; 0 until it can be told
+
+	Front      place.Score  // every place at or below it has had its turn
+	Board      *board.Board // nil until first read
+	Generation uint32
+	Stock      *Stock // nil if not known
+	Message    string // the operator's words to the fans
+
+	measured float64 // admissions per second
+	perPass  int
+	common   []byte // what is the same in every fan's line
+	changes  []byte // events to everybody for what has just changed
+}
+
+// Position is the place's number in the queue, from 1; 0 if it cannot be told
+// or means nothing yet, as in the lobby, where the order is not drawn.
+func (v *View) Position(s place.Score) int {
+	if s == 0 || v.Board == nil || v.State == Lobby || v.State == Scheduled {
+		return 0
+	}
+	return v.Board.Position(s)
+}
+
+// Passed says whether the front has reached a place: its turn has come, or was.
+func (v *View) Passed(s place.Score) bool { return s != 0 && s <= v.Front }
+
+// View is the room as this edge knows it: one atomic load, no Redis call.
+func (r *Room) View() *View { return r.view.Load() }
+
+// changesShownFor is how long a change is repeated to whoever gets a line.
+const changesShownFor = 2 * time.Second
+
+// publishLocked makes the next view and wakes those whom it concerns.
+func (r *Room) publishLocked() {
+	cfg, old, now := r.cfg.Load(), r.view.Load(), r.nowLocked()
+	v := &View{
+		Room:          cfg.Name,
+		State:         stateAt(cfg, now, r.stock, r.last.Paused),
+		AllHeld:       r.stock != nil && r.stock.State == StockAllHeld,
+		Degraded:      r.failures >= failuresBeforeDegraded,
+		Now:           now,
+		Opens:         cfg.Opens,
+		LobbyOpens:    cfg.lobbyOpens(),
+		Closes:        cfg.Closes,
+		Settings:      r.last.Settings,
+		Waiting:       r.last.Waiting,
+		Turns:         r.last.Turns,
+		Active:        r.last.Active,
+		AdmittedTotal: r.last.AdmittedTotal,
+		NoShowsTotal:  r.last.NoShowsTotal,
+		Front:         r.front,
+		Board:         r.board,
+		Generation:    r.generation,
+		Stock:         r.stock,
+		Message:       r.last.Message,
+		perPass:       cfg.TicketsPerPass,
+	}
+	if !r.ticked {
+		v.Settings = inForce(cfg.Queue)
+	}
+	v.Differs = v.Settings != inForce(cfg.Queue)
+	if rate, ok := r.pulse.perSecond(); ok {
+		v.measured, v.AdmittedPerMinute = rate, rate*60
+	}
+	changed := old == nil || old.State != v.State || old.Message != v.Message || old.Degraded != v.Degraded
+	if changed {
+		r.changes, r.changedAt = changeEvents(old, v), r.deps.Clock.Now()
+	} else if r.deps.Clock.Now().Sub(r.changedAt) >= changesShownFor {
+		r.changes = nil
+	}
+	v.changes, v.common = r.changes, commonMembers(v)
+	r.view.Store(v)
+	if old == nil {
+		return
+	}
+	if v.State == Open || v.State == Paused {
+		r.hub.Passed(uint64(v.Front))
+	}
+	if changed {
+		r.hub.Broadcast()
+	}
+}
