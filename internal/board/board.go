@@ -90,7 +90,7 @@ func Decode(raw []byte) (*Board, error) {
 	for rank := 0; len(rest) > 0; {
 		last := b.scores[len(b.scores)-1]
 		score, left, ok := step(last, rest)
-		if !ok || score < last {
+		if !ok || score < last || rank == b.waiting-1 {
 			return nil, ErrMalformed
 		}
 		rank, rest = min(Next(rank), b.waiting-1), left
@@ -133,13 +133,14 @@ func (b *Board) MarshalJSON() ([]byte, error) {
 		Waiting int        `json:"waiting"`
 		Ranks   [][2]int64 `json:"ranks"`
 	}{Made: b.made, Waiting: b.waiting, Ranks: [][2]int64{}}
-	next := 0
+	last := -1 // rank of the entry that was published last
 	for i, rank := range b.ranks {
-		if int(rank) < next && i != len(b.ranks)-1 {
+		// An entry may be left out while the one after it is still near enough.
+		if i+1 < len(b.ranks) && last >= 0 && int(b.ranks[i+1]) <= last+max(1, last/publicStep) {
 			continue
 		}
 		doc.Ranks = append(doc.Ranks, [2]int64{int64(rank), int64(b.scores[i])})
-		next = int(rank) + max(1, int(rank)/publicStep)
+		last = int(rank)
 	}
 	return json.Marshal(doc)
 }
