@@ -55,7 +55,7 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 	}
 	placing, err := r.queue.Join(ctx, entry)
 	switch {
-	case errors.Is(err, queue.ErrUnavailable):
+	case away(err):
 		return r.sign(tok, how, v), nil
 	case err != nil:
 		return Joined{}, err
@@ -75,13 +75,18 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 	return Joined{Token: tok, State: placing.State, Fresh: placing.Fresh}, nil
 }
 
+// away says that Redis did not answer in time, as far as this call waited.
+func away(err error) bool {
+	return errors.Is(err, queue.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // rejoin answers a visitor who has a place with that place. It is put back if it
 // was lost with Redis or swept while the fan was away: the token proves it, and
 // the front has not passed it.
 func (r *Room) rejoin(ctx context.Context, tok place.Token, how JoinOptions, v *View) (Joined, error) {
 	_, err := r.queue.Reenter(ctx, []queue.Place{{Visitor: tok.Visitor, Score: tok.Score}})
 	switch {
-	case errors.Is(err, queue.ErrUnavailable):
+	case away(err):
 		return r.sign(tok, how, v), nil
 	case err != nil:
 		return Joined{}, err

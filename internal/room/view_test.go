@@ -1,0 +1,233 @@
+package room
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/hub"
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+func TestTheStateFollowsTheScheduleTheStockAndTheOperator(t *testing.T) {
+	t.Parallel()
+	opens := time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
+	cfg := &Config{Opens: opens, Lobby: 30 * time.Minute, Closes: opens.Add(time.Hour)}
+	gone := &Stock{State: StockSoldOut}
+	for name, tc := range map[string]struct {
+		at     time.Duration
+		stock  *Stock
+		paused bool
+		want   State
+	}{
+		"long before":           {-time.Hour, nil, false, Scheduled},
+		"just before the lobby": {-30*time.Minute - 1, nil, false, Scheduled},
+		"the lobby opens":       {-30 * time.Minute, nil, false, Lobby},
+		"a paused lobby":        {-1, nil, true, Lobby},
+		"the room opens":        {0, nil, false, Open},
+		"paused":                {time.Minute, nil, true, Paused},
+		"sold out":              {time.Minute, gone, false, SoldOut},
+		"sold out while paused": {time.Minute, gone, true, SoldOut},
+		"closed":                {time.Hour, gone, true, Closed},
+	} {
+		if got := stateAt(cfg, opens.Add(tc.at), tc.stock, tc.paused); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+	if got := stateAt(&Config{}, opens, nil, false); got != Open {
+		t.Errorf("without a schedule: %s", got)
+	}
+}
+
+func TestInTheLobbyEverybodyIsDrawnAndNobodyIsAdmitted(t *testing.T) {
+	t.Parallel()
+	cfg := usual()
+	cfg.Opens, cfg.Lobby, cfg.DrawSeed = time.Now().Add(time.Hour), 2*time.Hour, []byte("seed")
+	e := openEdge(t, cfg)
+	fans := e.crowd(8)
+	for _, f := range fans {
+		if want := place.DrawScore(cfg.DrawSeed, f.Visitor); f.Score != want {
+			t.Fatalf("score %d, want the drawn %d", f.Score, want)
+		}
+	}
+	e.readBoard(t.Context())
+	for range 3 {
+		e.tick(t.Context())
+	}
+	v := e.View()
+	if v.State != Lobby || v.Front != 0 || v.Waiting != 8 {
+		t.Fatalf("state %s, front %d, waiting %d", v.State, v.Front, v.Waiting)
+	}
+	if got := v.Status(fans[0], 0); got.Position != 0 || got.State != "lobby" || got.Opens == nil {
+		t.Fatalf("a position before the draw would go up with every newcomer: %+v", got)
+	}
+	cfg.Opens = time.Now().Add(-time.Minute)
+	e.Apply(cfg)
+	live := e.join(visitor(t))
+	if live.Score < place.LiveBase {
+		t.Fatal("one who comes after the opening is drawn too")
+	}
+	e.until("all are admitted, the latecomer last", func(v *View) bool { return v.Passed(live.Score) })
+	for _, f := range fans {
+		if !e.View().Passed(f.Score) {
+			t.Fatal("the latecomer was before one of the lobby")
+		}
+	}
+}
+
+func TestBeforeTheLobbyJoinsAreRefused(t *testing.T) {
+	t.Parallel()
+	cfg := usual()
+	cfg.Opens = time.Now().Add(time.Hour)
+	e := openEdge(t, cfg)
+	if _, err := e.Join(t.Context(), visitor(t), JoinOptions{}); !errors.Is(err, ErrNotOpenYet) {
+		t.Fatal(err)
+	}
+	cfg.Opens, cfg.Closes = time.Time{}, time.Now().Add(-time.Minute)
+	e.Apply(cfg)
+	if _, err := e.Join(t.Context(), visitor(t), JoinOptions{}); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestADeprioritisedVisitorIsBehindEverybody(t *testing.T) {
+	t.Parallel()
+	e := paused(t)
+	j, err := e.Join(t.Context(), visitor(t), JoinOptions{Deprioritise: true})
+	if err != nil || j.Token.Score < place.DeprioritisedBase {
+		t.Fatalf("%+v, %v", j, err)
+	}
+	e.lose()
+	j, err = e.Join(t.Context(), visitor(t), JoinOptions{Deprioritise: true})
+	if err != nil || j.Token.Score < place.DeprioritisedBase {
+		t.Fatalf("while Redis is away: %+v, %v", j, err)
+	}
+}
+
+func TestTheWaitIsARangeAroundWhatIsMeasured(t *testing.T) {
+	t.Parallel()
+	set := queue.Settings{Rate: 600, Per: time.Minute, Active: 100, Session: 50 * time.Second} // 10/s; the cap lets 2/s through
+	for name, tc := range map[string]struct {
+		v         View
+		position  int
+		low, high time.Duration
+		known     bool
+	}{
+		"by the set rate and the cap": {View{State: Open, Settings: set}, 1000, 100 * time.Second, 500 * time.Second, true},
+		"below the cap":               {View{State: Open, Settings: set}, 50, 5 * time.Second, 5 * time.Second, true},
+		"measured":                    {View{State: Open, Settings: set, measured: 4}, 60, 12 * time.Second, 20 * time.Second, true},
+		"never faster than set":       {View{State: Open, Settings: set, measured: 100}, 100, 10 * time.Second, 10 * time.Second, true},
+		"no position":                 {View{State: Open, Settings: set}, 0, 0, 0, false},
+		"paused":                      {View{State: Paused, Settings: set}, 5, 0, 0, false},
+		"Redis is away":               {View{State: Open, Settings: set, Degraded: true}, 5, 0, 0, false},
+		"no rate":                     {View{State: Open}, 5, 0, 0, false},
+		"for ever":                    {View{State: Open, Settings: queue.Settings{Rate: 1, Per: time.Hour}}, 1 << 40, longestWait, longestWait, true},
+	} {
+		low, high, known := tc.v.ETA(tc.position)
+		if low != tc.low || high != tc.high || known != tc.known {
+			t.Errorf("%s: %v to %v, %v", name, low, high, known)
+		}
+	}
+}
+
+func TestThePulseNeedsTenSecondsAndForgetsAfterAMinute(t *testing.T) {
+	t.Parallel()
+	var p pulse
+	start := time.Unix(1e9, 0)
+	for i := range 10 {
+		p.note(start.Add(time.Duration(i)*time.Second), int64(5*i))
+	}
+	if _, ok := p.perSecond(); ok {
+		t.Error("believed after nine seconds")
+	}
+	for i := 10; i < 300; i++ {
+		p.note(start.Add(time.Duration(i)*time.Second), 50+int64(i))
+	}
+	if got, ok := p.perSecond(); !ok || got != 1 {
+		t.Errorf("%v, %v, want 1 of the last minute", got, ok)
+	}
+	if len(p.beats) > 62 || cap(p.beats) > 4*62 {
+		t.Errorf("%d beats in %d", len(p.beats), cap(p.beats))
+	}
+	p.note(start.Add(301*time.Second), 0) // Redis lost the counter
+	if _, ok := p.perSecond(); ok {
+		t.Error("a lost counter is taken for a rate")
+	}
+}
+
+func TestTheChanceComparesThePositionWithTheStock(t *testing.T) {
+	t.Parallel()
+	some := &Stock{State: StockAvailable, Free: 90, Held: 10}
+	for name, tc := range map[string]struct {
+		v        View
+		position int
+		want     Chance
+	}{
+		"no stock":      {View{State: Open, perPass: 2}, 1, ChanceUnknown},
+		"no position":   {View{State: Open, perPass: 2, Stock: some}, 0, ChanceUnknown},
+		"near":          {View{State: Open, perPass: 2, Stock: some}, 50, ChanceLikely},
+		"a little late": {View{State: Open, perPass: 2, Stock: some}, 51, ChanceUnlikely},
+		"sold out":      {View{State: SoldOut, perPass: 2, Stock: some}, 1, ChanceNone},
+	} {
+		if got := tc.v.Chance(tc.position); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+// Every line is a well-formed event with JSON that says what a status says.
+func TestALineSaysWhatAStatusSays(t *testing.T) {
+	t.Parallel()
+	s := newSeats(t, plenty)
+	e := selling(t, s)
+	if err := e.queue.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.queue.SetMessage(t.Context(), "Line\nbreak \"quoted\" </script>"); err != nil {
+		t.Fatal(err)
+	}
+	e.tick(t.Context())
+	fan := e.crowd(3)[2]
+	e.readBoard(t.Context())
+	v := e.View()
+	line, shown, last := v.Append(nil, hub.Fan{Visitor: fan.Visitor, Score: uint64(fan.Score)})
+	if shown != 3 || last {
+		t.Fatalf("shown %d, last %v", shown, last)
+	}
+	event := string(line)
+	if !strings.HasSuffix(event, "\n\n") || !strings.Contains(event, "id: 3\n") {
+		t.Fatalf("%q", event)
+	}
+	at := strings.LastIndex(event, "data: ")
+	var got, want map[string]any
+	if err := json.Unmarshal([]byte(event[at+6:]), &got); err != nil {
+		t.Fatalf("%v in %q", err, event)
+	}
+	status, err := json.Marshal(v.Status(fan, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(status, &want); err != nil {
+		t.Fatal(err)
+	}
+	for _, member := range []string{"state", "position", "ahead", "waiting", "eta", "chance", "message", "stock", "opens"} {
+		g, _ := json.Marshal(got[member])
+		w, _ := json.Marshal(want[member])
+		if string(g) != string(w) {
+			t.Errorf("%s: the line says %s, the status %s", member, g, w)
+		}
+	}
+}
+
+func BenchmarkLine(b *testing.B) {
+	v := &View{State: Open, Settings: queue.Settings{Rate: 500, Per: time.Minute}, perPass: 2, Stock: &Stock{State: StockAvailable, Free: 9}}
+	v.common = commonMembers(v)
+	buf := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf, _, _ = v.Append(buf[:0], hub.Fan{Score: 5, Shown: 77})
+	}
+}
