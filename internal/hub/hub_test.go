@@ -37,12 +37,13 @@ func (s *sketch) Append(buf []byte, fan Fan) ([]byte, uint32, bool) {
 	if fan.Score <= s.front.Load() {
 		return append(buf, "data: admitted\n\n"...), 0, true
 	}
-	position := s.position.Load()
+	now := s.position.Load() // returned as it is: what is remembered must be the lowest all the same
+	shown := now
 	if fan.Shown != 0 {
-		position = min(position, fan.Shown)
+		shown = min(shown, fan.Shown)
 	}
-	buf = fmt.Appendf(buf, "data: %d%s\n\n", position, strings.Repeat("x", int(s.padding.Load())))
-	return buf, position, s.final.Load()
+	buf = fmt.Appendf(buf, "data: %d%s\n\n", shown, strings.Repeat("x", int(s.padding.Load())))
+	return buf, now, s.final.Load()
 }
 
 // venue is a hub under test.

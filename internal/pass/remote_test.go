@@ -95,7 +95,7 @@ func TestTheLastGoodKeysStayWhileTheEdgeIsAway(t *testing.T) {
 		"away":     nil,
 		"garbage":  new([]byte("<html>")),
 		"no keys":  new([]byte(`{"keys":[]}`)),
-		"too long": new(bytes.Repeat([]byte(" "), maxJWKSBody+1)),
+		"too long": new(append(d.signer.JWKS(), bytes.Repeat([]byte(" "), maxJWKSBody)...)),
 	} {
 		e.body.Store(body)
 		d.clock.Advance(verdictLife)

@@ -265,3 +265,34 @@ func TestAFanWhoWasSweptComesBackToItsOwnPlace(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+func TestQ5_NoEdgeAdmitsBeforeTheOrderIsWholeAgain(t *testing.T) {
+	t.Parallel()
+	cfg := usual()
+	cfg.Settle = time.Hour
+	e := openEdge(t, cfg)
+	e.age()
+	if err := e.redis.Client().FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	e.join(visitor(t))
+	e.until("the fans of this edge are re-entered", func(*View) bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return !e.reentryDue && !e.settleUntil.IsZero()
+	})
+	e.tick(t.Context())
+	another, err := e.queue.Tick(t.Context(), queue.TickInput{Limit: queue.NoLimit})
+	if err != nil || another.Admitted != 0 {
+		t.Fatalf("an edge that has not noticed admitted %d: without settings it must not be able to (%v)", another.Admitted, err)
+	}
+	if err := e.queue.Configure(t.Context(), cfg.Queue); err != nil { // by an edge that started just now
+		t.Fatal(err)
+	}
+	for range 3 {
+		e.tick(t.Context())
+	}
+	if n := e.View().AdmittedTotal; n != 0 {
+		t.Fatalf("this edge admitted %d although it knows better", n)
+	}
+}
