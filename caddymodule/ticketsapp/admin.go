@@ -1,0 +1,77 @@
+package ticketsapp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
+)
+
+func init() { caddy.RegisterModule(adminAPI{}) }
+
+// adminAPI shows the rooms on Caddy's admin endpoint. It is made before the apps
+// of a config and never again, so it holds nothing and asks for the app in force.
+type adminAPI struct{}
+
+// CaddyModule implements caddy.Module.
+func (adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.tickets", New: func() caddy.Module { return new(adminAPI) }}
+}
+
+// Routes implements caddy.AdminRouter.
+func (adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/tickets/rooms", Handler: caddy.AdminHandlerFunc(serveRooms)}}
+}
+
+// Report is what an operator sees of a room.
+type Report struct {
+	Room              string  `json:"room"`
+	State             string  `json:"state"`
+	Degraded          bool    `json:"degraded"`
+	SettingsDiffer    bool    `json:"settingsDiffer"`
+	Waiting           int     `json:"waiting"`
+	Turns             int     `json:"turns"`
+	Active            int     `json:"active"`
+	ActiveCap         int     `json:"activeCap"`
+	Rate              int     `json:"rate"`
+	RatePerSeconds    float64 `json:"ratePerSeconds"` // the rate is per so many seconds
+	AdmittedTotal     int64   `json:"admittedTotal"`
+	AdmittedPerMinute float64 `json:"admittedPerMinute"`
+	NoShowsTotal      int64   `json:"noShowsTotal"`
+	Streams           int     `json:"streams"` // at this edge
+	Message           string  `json:"message"`
+}
+
+// ReportOn reads a room for an operator.
+func ReportOn(r *room.Room) Report {
+	v, hub := r.View(), r.Hub()
+	return Report{
+		Room: v.Room, State: string(v.State), Degraded: v.Degraded, SettingsDiffer: v.Differs,
+		Waiting: v.Waiting, Turns: v.Turns, Active: v.Active, ActiveCap: v.Settings.Active,
+		Rate: v.Settings.Rate, RatePerSeconds: v.Settings.Per.Seconds(),
+		AdmittedTotal: v.AdmittedTotal, AdmittedPerMinute: v.AdmittedPerMinute, NoShowsTotal: v.NoShowsTotal,
+		Streams: hub.Parked + hub.Streams, Message: v.Message,
+	}
+}
+
+func serveRooms(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("rooms can only be read here: use GET")}
+	}
+	loaded, err := caddy.ActiveContext().AppIfConfigured(Name)
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("this config has no tickets: %w", err)}
+	}
+	reports := []Report{}
+	for _, one := range loaded.(*App).Rooms() {
+		reports = append(reports, ReportOn(one))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(reports)
+}
+
+var _ caddy.AdminRouter = adminAPI{}
