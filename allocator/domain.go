@@ -70,7 +70,7 @@ type Category struct {
 
 // Hold is a timed lock on some cells of one event, bound to one pass.
 type Hold struct {
-	ID       string // "h_" and a UUIDv7, made by the allocator
+	ID       string // "h_", the event's slug, "_" and a UUID made from holder and idempotency key: a repeat finds it
 	Event    string // slug
 	Holder   string // subject of the pass: the visitor
 	Cells    []string
@@ -98,7 +98,7 @@ const (
 
 // Booking is the customer's result.
 type Booking struct {
-	ID        string // "b_" and a UUIDv7, made before the claim so that a lost commit can be looked up
+	ID        string // "b_" and a UUID, known before the claim so that a lost commit can be looked up
 	EventID   int64
 	Event     string // slug
 	HoldID    string

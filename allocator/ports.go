@@ -21,6 +21,7 @@ var (
 	ErrEpoch          = errors.New("the seat locks are being rebuilt")
 	ErrUnavailable    = errors.New("a store is unreachable") // wraps the cause; nothing was decided
 	ErrBookingUnknown = errors.New("no such booking")
+	ErrEventExists    = errors.New("an event of this name exists already")
 )
 
 // ConflictError says which of the wanted cells somebody else has. Nothing was held.
@@ -114,7 +115,7 @@ type Store interface {
 	Cells(ctx context.Context, eventID int64) ([]Cell, error) // by ordinal
 	Categories(ctx context.Context, eventID int64) ([]Category, error)
 	Layout(ctx context.Context, eventID int64, hash string) ([]byte, error)
-	CreateEvent(ctx context.Context, e NewEvent) (*Event, error)
+	CreateEvent(ctx context.Context, e NewEvent) (*Event, error) // ErrEventExists
 	SetPhase(ctx context.Context, slug string, phase Phase) (*Event, error)
 	BumpEpoch(ctx context.Context, eventID int64) (int64, error)
 	Taken(ctx context.Context, eventID int64) ([]Taken, error)
@@ -130,7 +131,88 @@ type Store interface {
 	Advance(ctx context.Context, b *Booking, to BookingState, from ...BookingState) (bool, error)
 
 	Booking(ctx context.Context, id string) (*Booking, error) // ErrBookingUnknown
+	// Unfinished lists bookings that money may still be moving for (claimed,
+	// authorising) and that have not moved since olderThan, oldest first.
 	Unfinished(ctx context.Context, olderThan time.Time, limit int) ([]*Booking, error)
+
+	// Ready says whether this is a database that can be written to now and that
+	// has the migrations this program needs.
+	Ready(ctx context.Context) error
+}
+
+// TaskKind says what an outbox row asks for.
+type TaskKind string
+
+// The tasks that follow from a booking's moves. Advance writes them in the
+// transaction of the move, so none is forgotten; each is done at least once.
+const (
+	TaskMark    TaskKind = "mark"    // → BookedState: show the cells as booked in the locks
+	TaskCapture TaskKind = "capture" // → BookedState: take the authorised money
+	TaskUnpay   TaskKind = "unpay"   // → Declined: the cells go back to their hold
+	TaskFree    TaskKind = "free"    // → Expired: the cells go back to everybody
+)
+
+// Task is an outbox row under lease.
+type Task struct {
+	ID       int64
+	Kind     TaskKind
+	Booking  string
+	Attempts int // tries before this one
+}
+
+// Outbox hands out what has to be done outside of the database.
+type Outbox interface {
+	// Lease takes up to limit due tasks, oldest first, and hides them from every
+	// other worker until the lease ends; a worker that dies loses only time.
+	Lease(ctx context.Context, limit int, lease time.Duration) ([]Task, error)
+	// Done removes a task. Removing it twice is no error.
+	Done(ctx context.Context, id int64) error
+	// Retry makes a task due again after a pause. Reason is for the operator.
+	Retry(ctx context.Context, id int64, after time.Duration, reason string) error
+}
+
+// Answers of Idempotency that callers branch on.
+var (
+	ErrKeyInFlight = errors.New("a request with this idempotency key is under way")
+	ErrKeyMismatch = errors.New("the idempotency key was used for another request")
+)
+
+// IdempotencyKey names one request of one caller. Scope is who asks (the holder):
+// nobody finds another's reply by guessing a key.
+type IdempotencyKey struct {
+	Scope       string
+	Key         string   // 1-255 printable ASCII characters, as the client chose it
+	Fingerprint [32]byte // SHA-256 of method, path and body
+}
+
+// StoredReply is the answer that a repeated request gets again.
+type StoredReply struct {
+	Status int
+	Body   []byte
+}
+
+// Idempotency makes a repeated POST find its first answer. All of it is kept in
+// the database: one effect for one key, whatever restarts in between (I8).
+type Idempotency interface {
+	// Reserve begins a request. A reply that is not nil is the finished one of an
+	// earlier try. Errors: ErrKeyInFlight while another try runs (its lock ends
+	// after lock, should it have died), ErrKeyMismatch.
+	Reserve(ctx context.Context, k IdempotencyKey, lock time.Duration) (*StoredReply, error)
+	// Finish keeps the reply for good.
+	Finish(ctx context.Context, k IdempotencyKey, r StoredReply) error
+	// Abandon forgets a try whose answer was transient (429, 5xx), so that the
+	// client may come again with the same key.
+	Abandon(ctx context.Context, k IdempotencyKey) error
+	// PruneReplies forgets finished replies older than age, at most limit, and says how many.
+	PruneReplies(ctx context.Context, age time.Duration, limit int) (int, error)
+}
+
+// Webhooks remembers which of a provider's webhooks were dealt with.
+type Webhooks interface {
+	// NoteWebhook reports whether the webhook is new. It is called after the
+	// effect, which is a compare-and-set of its own, so a crash in between costs
+	// one more look and nothing else.
+	NoteWebhook(ctx context.Context, provider, eventID string) (fresh bool, err error)
 }
 
 // NewEvent is an event about to be created in phase draft.
