@@ -101,7 +101,8 @@ func (i *Issuer) open(answer string, bound Binding) (token, proof string, b *bod
 		return "", "", nil, ErrMalformed
 	}
 	var raw [bodyLen + macLen]byte
-	if _, err := encoding.Decode(raw[:], []byte(token)); err != nil || raw[0] != version {
+	// The length is compared too: the decoder skips line breaks.
+	if n, err := encoding.Decode(raw[:], []byte(token)); err != nil || n != len(raw) || raw[0] != version {
 		return "", "", nil, ErrMalformed
 	}
 	b = (*body)(raw[:])
@@ -169,7 +170,7 @@ func work(token, proof string, b *body) error {
 		return ErrMalformed
 	}
 	var nonces [MaxCount * nonceLen]byte
-	if _, err := encoding.Decode(nonces[:], []byte(proof)); err != nil {
+	if n, err := encoding.Decode(nonces[:], []byte(proof)); err != nil || n != b.count()*nonceLen {
 		return ErrMalformed
 	}
 	m := newMessage(token, 0)

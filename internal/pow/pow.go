@@ -3,7 +3,7 @@
 //
 // A challenge is stateless: everything about it stands in its token, sealed.
 //
-//	token   = base64url(body ‖ mac)                       75 characters
+//	token   = base64url(body ‖ mac)                       70 characters
 //	body    = version=1 ‖ key ‖ count ‖ bits ‖ wait ‖ action ‖ issued(4) ‖ life(2) ‖ salt(8) ‖ visitor(16)
 //	mac     = first 16 bytes of HMAC-SHA256(secret, "pow1" ‖ len(room) ‖ room ‖ body)
 //	seed    = SHA-256(token as text)

@@ -104,6 +104,28 @@ func TestT04NoByteOfATokenCanBeChanged(t *testing.T) {
 	}
 }
 
+// T-04: a token and its nonces have one spelling. The decoder skips line breaks,
+// so without a look at the length bytes that happen to be zero could be left out.
+func TestT04AnAnswerHasOneSpelling(t *testing.T) {
+	i, clk := setup(t)
+	var token string
+	for !strings.HasSuffix(token, "AA") { // a mac that ends in a zero byte: 1 in 256
+		clk.Advance(time.Second)
+		token = issue(t, i, easy)
+	}
+	clk.Advance(easy.Wait)
+	if err := i.Verify(token+".wait", bound); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Verify(token[:tokenLen-2]+"\n\n.wait", bound); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a token that ends in line breaks: %v", err)
+	}
+	answer := token + "." + encoding.EncodeToString(make([]byte, easy.Count*nonceLen))
+	if err := i.Verify(answer[:len(answer)-2]+"\n\n", bound); !errors.Is(err, ErrMalformed) {
+		t.Errorf("nonces that end in line breaks: %v", err)
+	}
+}
+
 // T-05: a challenge ends with its life, and none comes from the future.
 func TestT05OldChallengesAndThoseOfTheFutureAreRefused(t *testing.T) {
 	i, clk := setup(t)
@@ -241,6 +263,41 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("%q is taken", s)
 		}
 	})
+}
+
+// T-11: a wrong answer costs less than 20 µs however it is wrong, also where the
+// signature holds, which is the dearest way. The race detector slows it down many
+// times, hence slack.
+func TestT11AWrongAnswerIsCheap(t *testing.T) {
+	i, _ := setup(t)
+	token := issue(t, i, Work{Count: MaxCount, Bits: 1, Life: time.Minute})
+	answer := solve(t, token)
+	m := newMessage(token, MaxCount-1)
+	nonce := uint32(0)
+	for m.solvedBy(nonce, 1) {
+		nonce++
+	}
+	nonces, err := encoding.DecodeString(answer[tokenLen+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.BigEndian.PutUint32(nonces[len(nonces)-nonceLen:], nonce) // only the last of 64 is wrong
+	for name, wrong := range map[string]string{
+		"the last nonce": token + "." + encoding.EncodeToString(nonces),
+		"the seal":       "AAAA" + answer[4:],
+		"a megabyte":     strings.Repeat("A", 1<<20),
+	} {
+		result := testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				if i.Verify(wrong, bound) == nil {
+					b.Fatal("it is taken")
+				}
+			}
+		})
+		if cost := time.Duration(result.NsPerOp()); cost > 20*time.Microsecond*slack {
+			t.Errorf("%s: %v", name, cost)
+		}
+	}
 }
 
 func BenchmarkIssue(b *testing.B) {

@@ -1,0 +1,6 @@
+//go:build race
+
+package pow
+
+// slack is what the race detector costs.
+const slack = 20
