@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
+	"github.com/caddy-tickets/caddy-tickets/internal/money"
 	"github.com/caddy-tickets/caddy-tickets/internal/seatplan"
 )
 
@@ -80,7 +81,7 @@ func check(e *allocator.Event) error {
 	if len(e.Name) > maxName {
 		return fmt.Errorf("the title is longer than %d bytes", maxName)
 	}
-	if _, err := Exponent(e.Currency); err != nil {
+	if _, err := money.Exponent(e.Currency); err != nil {
 		return err
 	}
 	for what, d := range map[string]time.Duration{"hold": e.HoldTTL, "pay": e.PayTTL} {

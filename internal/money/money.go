@@ -1,4 +1,6 @@
-package catalog
+// Package money reads and writes amounts in the minor units of a currency, exactly.
+// No floating point is involved anywhere.
+package money
 
 import (
 	"fmt"
@@ -33,9 +35,9 @@ func Exponent(currency string) (int, error) {
 	return 0, fmt.Errorf("%q is no currency of ISO 4217 (three capital letters, as in EUR)", currency)
 }
 
-// ParseAmount reads an amount such as 45, 45.5 or 45.00 into minor units.
+// Parse reads an amount such as 45, 45.5 or 45.00 into minor units.
 // No floating point is involved: 0.29 EUR are 29 cents.
-func ParseAmount(s, currency string) (int64, error) {
+func Parse(s, currency string) (int64, error) {
 	exponent, err := Exponent(currency)
 	if err != nil {
 		return 0, err
@@ -62,8 +64,8 @@ func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// FormatAmount writes minor units as ParseAmount reads them, for people.
-func FormatAmount(minor int64, currency string) string {
+// Format writes minor units as Parse reads them, for people.
+func Format(minor int64, currency string) string {
 	exponent, err := Exponent(currency)
 	if err != nil || exponent == 0 {
 		return fmt.Sprintf("%d %s", minor, currency)
