@@ -43,8 +43,9 @@ type App struct {
 	signer  *pass.Signer
 	checker *pass.Verifier
 
-	mu    sync.Mutex
-	rooms map[string]*use
+	mu      sync.Mutex
+	rooms   map[string]*use
+	servers map[any]bool
 }
 
 // CaddyModule implements caddy.Module.
@@ -55,7 +56,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision reads the keys and takes hold of what outlives this config.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
-	a.rooms = make(map[string]*use)
+	a.rooms, a.servers = make(map[string]*use), make(map[any]bool)
 	if a.RedisURL == "" {
 		return errors.New(`tickets: no Redis is set; add "redis redis://127.0.0.1:6379/0" to the tickets block of the global options`)
 	}
@@ -150,6 +151,16 @@ func (a *App) Secret(purpose string) []byte { return a.keys.derive(purpose) }
 // Count counts what became of a request of a fan.
 func (a *App) Count(room, action, outcome string) {
 	a.shared.requests.WithLabelValues(room, action, outcome).Inc()
+}
+
+// FirstOn says whether it is asked for the first time about a server, for what
+// directives need once on each.
+func (a *App) FirstOn(server any) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := !a.servers[server]
+	a.servers[server] = true
+	return first
 }
 
 // Rooms lists the rooms of this config by name.

@@ -41,6 +41,9 @@ type Config struct {
 	// that are gone, too high and the last seats sell slowly. Default 2.
 	TicketsPerPass int
 
+	// TicketLimit is the most tickets a pass allows; 0 leaves it to the event.
+	TicketLimit int
+
 	// Tick is how often this edge calls for admission and looks at the room.
 	Tick time.Duration
 

@@ -1,0 +1,176 @@
+package waitroom
+
+import (
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("waitroom", parseDirective)
+	// Before encode: compressing a stream costs a megabyte for every fan.
+	httpcaddyfile.RegisterDirectiveOrder("waitroom", httpcaddyfile.Before, "encode")
+}
+
+// parseDirective makes the guard and, if it has a matcher, a second handler
+// for the room's own endpoints, which lie outside of what it matches.
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !h.Next() {
+		return nil, h.ArgErr()
+	}
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	values := h.NewRoute(matcher, handler)
+	if matcher != nil {
+		endpoints := *handler
+		endpoints.EndpointsOnly = true
+		values = append(values, h.NewRoute(nil, &endpoints)...)
+	}
+	return values, nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
+//
+//	waitroom [<matcher>] <room> {
+//		admit         <n>/s|m|h
+//		burst         <n>
+//		active        <n>
+//		session       <duration>
+//		claim_within  <duration>
+//		abandon_after <duration>
+//		max_queue     <n>
+//		tickets       <n>
+//		opens         <RFC 3339 time>
+//		closes        <RFC 3339 time>
+//		lobby         <duration>
+//		inventory     <url> <event>
+//		stream_origin <origin>
+//		status        200|202|429|503
+//	}
+//
+// A room that is set at one place can be named at others without a block.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if !d.NextArg() {
+		return d.Err(`waitroom needs the name of a room, such as "waitroom arena { admit 500/m }"`)
+	}
+	h.Room = d.Val()
+	if err := rediskey.CheckName(h.Room); err != nil {
+		return d.WrapErr(err)
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := make(map[string]bool)
+	for d.NextBlock(0) {
+		option := d.Val()
+		if seen[option] {
+			return d.Errf("%s is set twice", option)
+		}
+		seen[option] = true
+		if err := h.option(d, option); err != nil {
+			return err
+		}
+	}
+	if err := h.check(); err != nil {
+		return d.WrapErr(err)
+	}
+	if _, err := h.config(h.Room, nil); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// option reads one line of the block. What a value means is checked at once, so
+// that the error names its line.
+func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
+	switch name {
+	case "admit":
+		if !d.AllArgs(&h.Admit) {
+			return d.ArgErr()
+		}
+		_, _, err := parseRate(h.Admit)
+		return wrap(d, err)
+	case "opens":
+		return timeArg(d, &h.Opens)
+	case "closes":
+		return timeArg(d, &h.Closes)
+	case "inventory":
+		if !d.AllArgs(&h.Inventory, &h.Event) {
+			return d.ArgErr()
+		}
+		return wrap(d, checkInventory(h.Inventory, h.Event))
+	case "stream_origin":
+		if !d.AllArgs(&h.StreamOrigin) {
+			return d.ArgErr()
+		}
+		return wrap(d, checkOrigin(h.StreamOrigin))
+	}
+	if n, ok := map[string]*int{
+		"burst": &h.Burst, "active": &h.Active, "max_queue": &h.MaxQueue, "tickets": &h.Tickets, "status": &h.Status,
+	}[name]; ok {
+		return countArg(d, n)
+	}
+	if t, ok := map[string]*caddy.Duration{
+		"session": &h.Session, "claim_within": &h.ClaimWithin, "abandon_after": &h.AbandonAfter, "lobby": &h.Lobby,
+	}[name]; ok {
+		return durationArg(d, t)
+	}
+	return d.Errf("unrecognized subdirective %q", name)
+}
+
+func wrap(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.WrapErr(err)
+}
+
+func countArg(d *caddyfile.Dispenser, into *int) error {
+	option := d.Val()
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return d.Errf("%s must be a whole number above zero, not %q", option, text)
+	}
+	*into = n
+	return nil
+}
+
+func durationArg(d *caddyfile.Dispenser, into *caddy.Duration) error {
+	option := d.Val()
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	t, err := caddy.ParseDuration(text)
+	if err != nil || t <= 0 {
+		return d.Errf("%s must be a time above zero such as 90s, 10m or 1h, not %q", option, text)
+	}
+	*into = caddy.Duration(t)
+	return nil
+}
+
+func timeArg(d *caddyfile.Dispenser, into *string) error {
+	option := d.Val()
+	if !d.AllArgs(into) {
+		return d.ArgErr()
+	}
+	_, err := parseTime(option, *into)
+	return wrap(d, err)
+}
+
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

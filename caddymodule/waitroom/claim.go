@@ -1,0 +1,60 @@
+package waitroom
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/pass"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+// claimed is the answer to a claim.
+type claimed struct {
+	Location string    `json:"location"`
+	Expires  time.Time `json:"expires"`
+}
+
+// serveClaim turns a turn into a pass. Claiming again gives a pass that ends
+// when the first one does.
+func (h *Handler) serveClaim(w http.ResponseWriter, r *http.Request) error {
+	if _, claims, err := h.pass(r); err == nil {
+		return h.in(w, r, claims.Expires)
+	}
+	tok, ok := h.placeOf(r)
+	if !ok || !tok.Placed() {
+		return h.refuse(w, r, "claim", queue.ErrNotQueued)
+	}
+	got, err := h.room.Claim(r.Context(), tok)
+	if errors.Is(err, queue.ErrTurnMissed) {
+		h.setPlace(w, r, unplaced(tok)) // it is used up; the visitor may join again
+	}
+	if err != nil {
+		return h.refuse(w, r, "claim", err)
+	}
+	token, err := h.app.Signer().Sign(pass.Claims{
+		Room: h.Room, Visitor: tok.Visitor.String(), ID: uuid.NewString(),
+		IssuedAt: got.Issued, Expires: got.Expires,
+		Limit: h.room.Config().TicketLimit, Binding: binding(r),
+	})
+	if err != nil {
+		return h.refuse(w, r, "claim", err)
+	}
+	h.setPass(w, r, token, got.Expires.Sub(got.Issued))
+	if got.Again {
+		h.app.Count(h.Room, "claim", "again")
+	} else {
+		h.app.Count(h.Room, "claim", "fresh")
+	}
+	return h.in(w, r, got.Expires)
+}
+
+// in sends a visitor with a pass to the site.
+func (h *Handler) in(w http.ResponseWriter, r *http.Request, expires time.Time) error {
+	if wantsPage(r) {
+		return h.back(w, r)
+	}
+	return answer(w, http.StatusOK, claimed{Location: localPath(r), Expires: expires.UTC()})
+}

@@ -1,0 +1,167 @@
+package waitroom
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/pass"
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
+)
+
+// Headers between the edge and the site behind.
+const (
+	headerVisitor = "Waitroom-Visitor" // to the site: who it is
+	headerPass    = "Waitroom-Pass"    // to the site: the pass itself
+	headerRelease = "Waitroom-Release" // from the site: "1" ends the session
+)
+
+// releasePatience bounds the end of a session: the visitor's answer waits for it.
+const releasePatience = 500 * time.Millisecond
+
+// guardedVar marks a request that a gate has let in.
+const guardedVar = "waitroom.guarded"
+
+// dropHeaders takes away what only the edge may say, unless a gate before this
+// handler has just said it.
+func dropHeaders(r *http.Request) {
+	if caddyhttp.GetVar(r.Context(), guardedVar) == nil {
+		r.Header.Del(headerVisitor)
+		r.Header.Del(headerPass)
+	}
+}
+
+// gate lets a visitor with a valid pass through, and nobody else.
+func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	token, claims, err := h.pass(r)
+	if err != nil {
+		dropHeaders(r)
+		h.app.Count(h.Room, "pass", outcome(err))
+		return h.outside(w, r, err)
+	}
+	h.app.Count(h.Room, "pass", "valid")
+	caddyhttp.SetVar(r.Context(), guardedVar, true)
+	r.Header.Set(headerVisitor, claims.Visitor)
+	r.Header.Set(headerPass, token)
+	return next.ServeHTTP(&inside{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, h: h, r: r, visitor: claims.Visitor}, r)
+}
+
+// pass is the pass of a request, if it holds here and now. No Redis call is made.
+func (h *Handler) pass(r *http.Request) (string, pass.Claims, error) {
+	c, err := r.Cookie(pass.CookieName(h.Room, secure(r)))
+	if err != nil {
+		return "", pass.Claims{}, pass.ErrMissing
+	}
+	claims, err := h.app.Verifier().Verify(c.Value, h.Room)
+	switch {
+	case err != nil:
+		return "", pass.Claims{}, err
+	case claims.Binding != binding(r):
+		return "", pass.Claims{}, errStolen
+	case h.room.Revoked(claims.Visitor, claims.IssuedAt):
+		return "", pass.Claims{}, errEnded
+	}
+	return c.Value, claims, nil
+}
+
+var (
+	errStolen = errors.New("pass used by another client than it was given to")
+	errEnded  = errors.New("session ended")
+)
+
+// outcome names why a pass was refused, for the metrics.
+func outcome(err error) string {
+	for _, o := range []struct {
+		err  error
+		name string
+	}{
+		{pass.ErrMissing, "missing"},
+		{pass.ErrExpired, "expired"},
+		{pass.ErrForeign, "foreign"},
+		{pass.ErrForged, "forged"},
+		{pass.ErrNotYet, "not-yet"},
+		{errStolen, "stolen"},
+		{errEnded, "ended"},
+	} {
+		if errors.Is(err, o.err) {
+			return o.name
+		}
+	}
+	return "malformed"
+}
+
+// binding ties a pass to the kind of browser that claimed it. It is no proof, it
+// only makes a pass that was copied elsewhere useless without copying this too.
+func binding(r *http.Request) string {
+	sum := sha256.Sum256([]byte(r.UserAgent()))
+	return base64.RawURLEncoding.EncodeToString(sum[:9]) // 72 bits
+}
+
+// inside watches the answer to a visitor with a pass: the site behind may end
+// the session with it.
+type inside struct {
+	*caddyhttp.ResponseWriterWrapper
+	h       *Handler
+	r       *http.Request
+	visitor string
+	begun   bool
+}
+
+// WriteHeader takes the release out of the headers before they are sent.
+func (i *inside) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		i.begin()
+	}
+	i.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (i *inside) Write(b []byte) (int, error) {
+	i.begin()
+	return i.ResponseWriterWrapper.Write(b)
+}
+
+// Flush sends the headers, if they are not sent yet.
+func (i *inside) Flush() {
+	i.begin()
+	_ = http.NewResponseController(i.ResponseWriter).Flush() // a writer that cannot flush sends later
+}
+
+func (i *inside) begin() {
+	if i.begun {
+		return
+	}
+	i.begun = true
+	asked, ok := i.Header()[headerRelease]
+	if !ok {
+		return
+	}
+	i.Header().Del(headerRelease)
+	if len(asked) == 1 && asked[0] == "1" {
+		i.h.release(i.ResponseWriter, i.r, i.visitor)
+	}
+}
+
+// release ends a session: its slot goes to the next in line.
+func (h *Handler) release(w http.ResponseWriter, r *http.Request, visitor string) {
+	h.setPass(w, r, "", 0)
+	v, err := place.ParseVisitor(visitor)
+	if err != nil {
+		return // our own signature is on it; it cannot be
+	}
+	h.setPlace(w, r, place.Token{Visitor: v}) // the place is used up
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), releasePatience)
+	defer cancel()
+	if err := h.room.Release(ctx, v); err != nil {
+		// The slot comes free when the session would have ended anyway.
+		h.log.Warn("a session could not be ended early", "room", h.Room, "error", err)
+		h.app.Count(h.Room, "release", "failed")
+		return
+	}
+	h.app.Count(h.Room, "release", "done")
+}

@@ -1,0 +1,75 @@
+package waitroom
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
+)
+
+// deprioritiseVar is set to true by whoever suspects a visitor, before this
+// handler. The visitor waits behind the others and is not told.
+const deprioritiseVar = "botguard.deprioritise"
+
+// serveJoin gives the visitor a place: 201, or 200 with the place it has.
+func (h *Handler) serveJoin(w http.ResponseWriter, r *http.Request) error {
+	tok, err := h.visitorOf(w, r)
+	if err != nil {
+		return h.refuse(w, r, "join", err)
+	}
+	suspect, _ := caddyhttp.GetVar(r.Context(), deprioritiseVar).(bool)
+	joined, err := h.room.Join(r.Context(), tok, room.JoinOptions{Deprioritise: suspect})
+	if err != nil {
+		return h.refuse(w, r, "join", err)
+	}
+	h.setPlace(w, r, joined.Token)
+	if !joined.Fresh {
+		h.app.Count(h.Room, "join", "again")
+	} else {
+		h.app.Count(h.Room, "join", "fresh")
+	}
+	if wantsPage(r) {
+		return h.back(w, r)
+	}
+	status := h.statusOf(joined.Token, seenBy(r))
+	if joined.State == queue.Active { // the reply to an earlier claim was lost
+		status.State = room.FanActive
+	}
+	code := http.StatusOK
+	if joined.Fresh {
+		code = http.StatusCreated
+	}
+	return answer(w, code, status)
+}
+
+// serveLeave gives up the place, the turn or the session.
+func (h *Handler) serveLeave(w http.ResponseWriter, r *http.Request) error {
+	if _, claims, err := h.pass(r); err == nil {
+		h.release(w, r, claims.Visitor)
+		return h.left(w, r)
+	}
+	tok, ok := h.placeOf(r)
+	if !ok {
+		return h.left(w, r) // leaving twice is leaving once
+	}
+	if err := h.room.Leave(r.Context(), tok); err != nil {
+		return h.refuse(w, r, "leave", err)
+	}
+	h.setPlace(w, r, unplaced(tok))
+	h.app.Count(h.Room, "leave", "done")
+	return h.left(w, r)
+}
+
+func (h *Handler) left(w http.ResponseWriter, r *http.Request) error {
+	if wantsPage(r) {
+		// Marked, so that the page does not join again by itself.
+		w.Header().Set("Location", localPath(r)+"#left")
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	noStore(w)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,79 @@
+package waitroom
+
+import (
+	"net/http"
+	"strings"
+
+	page "github.com/caddy-tickets/caddy-tickets/web/waitroom"
+)
+
+// prefix is where the endpoints of every room are.
+const prefix = "/.waitroom/"
+
+// jwksPath is where the public keys are (RFC 8615).
+const jwksPath = "/.well-known/jwks.json"
+
+// paths are the addresses of one room.
+type paths struct {
+	base   string // "/.waitroom/arena/"
+	stream string
+}
+
+func newPaths(room string) paths {
+	base := prefix + room + "/"
+	return paths{base: base, stream: base + "stream"}
+}
+
+// server answers one endpoint.
+type server func(h *Handler, w http.ResponseWriter, r *http.Request) error
+
+// endpoint finds what answers a path. Paths are compared whole: whatever else
+// begins with the prefix is guarded like the rest of the site.
+func (p paths) endpoint(path string) (server, bool) {
+	switch {
+	case path == jwksPath:
+		return get((*Handler).serveKeys), true
+	case strings.HasPrefix(path, page.AssetPrefix):
+		return get((*Handler).serveAsset), true
+	case !strings.HasPrefix(path, p.base):
+		return nil, false
+	}
+	switch path[len(p.base):] {
+	case "join":
+		return post((*Handler).serveJoin), true
+	case "claim":
+		return post((*Handler).serveClaim), true
+	case "leave":
+		return post((*Handler).serveLeave), true
+	case "status":
+		return get((*Handler).serveStatus), true
+	case "stream":
+		return get((*Handler).serveStream), true
+	case "board":
+		return get((*Handler).serveBoard), true
+	}
+	return nil, false
+}
+
+// post accepts POSTs from the site's own pages and from clients that are no
+// browsers: another site must not make a visitor join, claim or leave.
+func post(serve server) server {
+	return func(h *Handler, w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodPost {
+			return refuseMethod(w, http.MethodPost)
+		}
+		if err := h.cross.Check(r); err != nil {
+			return refuse(w, problemCrossOrigin)
+		}
+		return serve(h, w, r)
+	}
+}
+
+func get(serve server) server {
+	return func(h *Handler, w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return refuseMethod(w, http.MethodGet)
+		}
+		return serve(h, w, r)
+	}
+}

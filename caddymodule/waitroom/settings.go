@@ -1,0 +1,173 @@
+package waitroom
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
+)
+
+// Settings are the knobs of a room. A handler without any only names a room
+// that is set elsewhere in the config.
+type Settings struct {
+	// Admit is the admission rate: 500/m, 20/s, 3000/h. Required.
+	Admit string `json:"admit,omitempty"`
+	// Burst is how many may be admitted at one moment; default one second's worth.
+	Burst int `json:"burst,omitempty"`
+	// Active is the cap of passes at once. Default: what the rate fills in a
+	// session, which means that only the rate limits.
+	Active int `json:"active,omitempty"`
+	// Session is the life of a pass; default 10m.
+	Session caddy.Duration `json:"session,omitempty"`
+	// ClaimWithin is how long a turn waits for its fan; default 2m.
+	ClaimWithin caddy.Duration `json:"claim_within,omitempty"`
+	// AbandonAfter is how long a place is kept for a fan who is gone; default 2m.
+	AbandonAfter caddy.Duration `json:"abandon_after,omitempty"`
+	// MaxQueue is the most places that wait; default no limit.
+	MaxQueue int `json:"max_queue,omitempty"`
+	// Tickets is the ticket limit in the pass; default 0, which leaves it to the event.
+	Tickets int `json:"tickets,omitempty"`
+	// Opens and Closes are RFC 3339 times with zone; default always open.
+	Opens  string `json:"opens,omitempty"`
+	Closes string `json:"closes,omitempty"`
+	// Lobby is how long before Opens fans may come in, to a draw.
+	Lobby caddy.Duration `json:"lobby,omitempty"`
+	// Inventory is the base URL of the seat service, Event the event there.
+	Inventory string `json:"inventory,omitempty"`
+	Event     string `json:"event,omitempty"`
+}
+
+// Defaults of Settings.
+const (
+	defaultSession      = 10 * time.Minute
+	defaultClaimWithin  = 2 * time.Minute
+	defaultAbandonAfter = 2 * time.Minute
+)
+
+// config turns the settings into the room's own form; nil if there are none.
+func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
+	if s == (Settings{}) {
+		return nil, nil //nolint:nilnil // no settings are a valid answer
+	}
+	rate, per, err := parseRate(s.Admit)
+	if err != nil {
+		return nil, err
+	}
+	c := &room.Config{
+		Name:           name,
+		Lobby:          time.Duration(s.Lobby),
+		DrawSeed:       drawSeed,
+		Inventory:      s.Inventory,
+		InventoryEvent: s.Event,
+		TicketLimit:    s.Tickets,
+		Queue: queue.Settings{
+			Rate: rate, Per: per, Burst: s.Burst, Active: s.Active, MaxQueue: s.MaxQueue,
+			Session:      orDefault(s.Session, defaultSession),
+			ClaimWithin:  orDefault(s.ClaimWithin, defaultClaimWithin),
+			AbandonAfter: orDefault(s.AbandonAfter, defaultAbandonAfter),
+		},
+	}
+	if c.Queue.Active == 0 {
+		c.Queue.Active = filledBy(c.Queue)
+	}
+	if c.Opens, err = parseTime("opens", s.Opens); err != nil {
+		return nil, err
+	}
+	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
+		return nil, err
+	}
+	return c, errors.Join(c.Queue.Check(), checkSchedule(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets))
+}
+
+// filledBy is the most passes and turns there can be at a rate.
+func filledBy(q queue.Settings) int {
+	seconds := (q.Session + q.ClaimWithin).Seconds()
+	return int(float64(q.Rate)/q.Per.Seconds()*seconds) + max(q.Burst, q.DefaultBurst())
+}
+
+func orDefault(d caddy.Duration, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return time.Duration(d)
+}
+
+// maxRate keeps a slip of the finger from opening the doors: 5 million fans in a second.
+const maxRate = 5_000_000
+
+// parseRate reads "500/m".
+func parseRate(s string) (rate int, per time.Duration, err error) {
+	if s == "" {
+		return 0, 0, errors.New(`admit is missing: say how many may go in, such as "admit 500/m"`)
+	}
+	number, unit, _ := strings.Cut(s, "/")
+	per, known := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
+	rate, numberErr := strconv.Atoi(number)
+	if numberErr != nil || !known || rate <= 0 || rate > maxRate {
+		return 0, 0, fmt.Errorf("admit %q is not a rate: write a whole number above zero and a unit, such as 20/s, 500/m or 3000/h", s)
+	}
+	return rate, per, nil
+}
+
+func parseTime(what, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s %q is not a time with a zone: write it as 2026-12-01T10:00:00+01:00", what, s)
+	}
+	return t.UTC(), nil
+}
+
+func checkSchedule(c *room.Config) error {
+	switch {
+	case c.Lobby < 0:
+		return errors.New("lobby cannot be negative")
+	case c.Lobby > 0 && c.Opens.IsZero():
+		return errors.New("lobby needs opens: it is the time before the opening")
+	case !c.Opens.IsZero() && !c.Closes.IsZero() && !c.Closes.After(c.Opens):
+		return errors.New("closes must come after opens")
+	}
+	return nil
+}
+
+func checkInventory(base, event string) error {
+	if base == "" && event == "" {
+		return nil
+	}
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || event == "" {
+		return errors.New(`inventory needs the seat service and its event, such as "inventory http://127.0.0.1:7100 arena"`)
+	}
+	return nil
+}
+
+// maxTickets is the most a pass may allow; above it a limit is a slip.
+const maxTickets = 1000
+
+func checkLimit(tickets int) error {
+	if tickets < 0 || tickets > maxTickets {
+		return fmt.Errorf("tickets must be between 0 (the event decides) and %d", maxTickets)
+	}
+	return nil
+}
+
+// checkOrigin refuses a stream_origin that is more or less than an origin.
+func checkOrigin(origin string) error {
+	if origin == "" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+		return fmt.Errorf("stream_origin %q is not an origin: write scheme, host and port alone, such as https://tickets.example.com:8443", origin)
+	}
+	return nil
+}
