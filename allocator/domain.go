@@ -109,6 +109,7 @@ type Booking struct {
 	State     BookingState
 	Amount    Money
 	Attempt   int    // payment attempts so far; each has its own provider key
+	Method    string // token of the means of payment: a repeated call must be the same call
 	PaymentID string // the provider's
 	Reason    string // why it was declined or needs attention; a code, never provider text
 	Deadline  time.Time
