@@ -33,6 +33,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+	"strings"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
@@ -140,4 +141,19 @@ func (m *message) solvedBy(nonce uint32, zeros int) bool {
 	binary.BigEndian.PutUint32(m[sha256.Size+4:], nonce)
 	sum := sha256.Sum256(m[:])
 	return bits.LeadingZeros32(binary.BigEndian.Uint32(sum[:])) >= zeros
+}
+
+// waitSuffix is how an answer says that it waited instead of working.
+const waitSuffix = ".wait"
+
+// WaitAnswer is the answer of a client that waits.
+func WaitAnswer(token string) string { return token + waitSuffix }
+
+// Waited says whether an answer is one that waited.
+func Waited(answer string) bool { return strings.HasSuffix(answer, waitSuffix) }
+
+// TokenOf is the token that an answer is for.
+func TokenOf(answer string) string {
+	token, _, _ := strings.Cut(answer, ".")
+	return token
 }
