@@ -1,0 +1,106 @@
+package sale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/allocator"
+	"github.com/caddy-tickets/caddy-tickets/allocator/payment"
+)
+
+const (
+	outboxBatch = 32
+	// outboxLease is longer than the slowest task, a call to the provider.
+	outboxLease = time.Minute
+	// captureTries is after how many refusals a person has to look: with the pauses
+	// of retryAfter about an hour.
+	captureTries = 16
+)
+
+// WorkOutbox does what committed changes have ordered, up to a batch, and says
+// how many tasks it took. Each is done at least once and harmless to repeat.
+func (s *Sale) WorkOutbox(ctx context.Context) (int, error) {
+	tasks, err := s.deps.Outbox.Lease(ctx, outboxBatch, outboxLease)
+	if err != nil {
+		return 0, err
+	}
+	var errs []error
+	for _, task := range tasks {
+		err := s.do(ctx, task)
+		if err == nil {
+			err = s.deps.Outbox.Done(ctx, task.ID)
+			s.metrics.tasks.WithLabelValues(string(task.Kind), "done").Inc()
+		} else if ctx.Err() == nil {
+			s.metrics.tasks.WithLabelValues(string(task.Kind), "failed").Inc()
+			s.deps.Log.Warn("an ordered task failed and is tried again", "task", task.Kind, "booking", task.Booking, "tries", task.Attempts+1, "error", err)
+			err = s.deps.Outbox.Retry(ctx, task.ID, retryAfter(task.Attempts), err.Error())
+		}
+		errs = append(errs, err)
+	}
+	return len(tasks), errors.Join(errs...)
+}
+
+// retryAfter doubles from one second to five minutes.
+func retryAfter(tries int) time.Duration {
+	const most = 5 * time.Minute
+	return min(most, time.Second<<min(tries, 10))
+}
+
+func (s *Sale) do(ctx context.Context, task allocator.Task) error {
+	b, err := s.deps.Store.Booking(ctx, task.Booking)
+	if err != nil {
+		return err
+	}
+	if task.Kind == allocator.TaskCapture {
+		return s.capture(ctx, b, task.Attempts)
+	}
+	e, err := s.Event(ctx, b.Event)
+	if err != nil {
+		return err
+	}
+	return s.withLocks(ctx, e, func(e *allocator.Event) error {
+		switch task.Kind {
+		case allocator.TaskMark:
+			return s.deps.Locks.Book(ctx, e, b.HoldID, b.Cells)
+		case allocator.TaskUnpay:
+			return s.deps.Locks.EndPayment(ctx, e, b.HoldID)
+		case allocator.TaskFree:
+			return s.deps.Locks.Free(ctx, e, b.HoldID, b.Cells)
+		default:
+			return fmt.Errorf("unknown task %q", task.Kind)
+		}
+	})
+}
+
+// capture takes the money of a booking. The seat stays sold whatever comes of it:
+// if the money cannot be had, a person decides.
+func (s *Sale) capture(ctx context.Context, b *allocator.Booking, tries int) error {
+	if b.State != allocator.BookedState {
+		return nil // captured, or with a person, already
+	}
+	call, cancel := context.WithTimeout(ctx, providerTimeout)
+	defer cancel()
+	p, err := s.deps.Provider.Capture(call, b.PaymentID, fmt.Sprintf("b:%s:capture", b.ID))
+	if stepErr := s.deps.Step("captured"); stepErr != nil {
+		return stepErr
+	}
+	next := *b
+	switch {
+	case err == nil && p.Status == payment.Succeeded:
+		_, err = s.advance(ctx, &next, allocator.Captured, allocator.BookedState)
+		return err
+	case err == nil && (p.Status == payment.Cancelled || p.Status == payment.Declined):
+		next.Reason = "capture-refused"
+	case tries+1 >= captureTries:
+		next.Reason = "capture-failed"
+	case err == nil:
+		return fmt.Errorf("the payment is %s", p.Status)
+	default:
+		return err
+	}
+	s.deps.Log.Error("a sold seat is not paid for and needs a person", "booking", b.ID, "payment", b.PaymentID, "reason", next.Reason)
+	_, err = s.advance(ctx, &next, allocator.Attention, allocator.BookedState)
+	return err
+}

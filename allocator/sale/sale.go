@@ -1,0 +1,152 @@
+// Package sale sells: it holds cells, takes payment exactly once and books, and
+// finishes by itself whatever was left in the middle. It knows the ports of
+// package allocator and of package payment, and no server.
+//
+//	Hold ─► Checkout: BeginPayment ─► Claim ─► Authorising ─► provider ─► BOOKED ─► (outbox) capture
+//	                  Redis           database  database        │          database
+//	                                                            └ declined: the hold goes on
+//
+// What must hold, whatever dies in between: a conflict is found before money is
+// asked for (Claim is first); no call to a provider is made that the database does
+// not know about (Authorising is committed before it); the same attempt always has
+// the same provider key, so repeating it finds the first one's effect; a cell that
+// is being paid for is given back only when the provider has said that the payment
+// can never succeed; and no port is called while another call holds anything.
+package sale
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-tickets/caddy-tickets/allocator"
+	"github.com/caddy-tickets/caddy-tickets/allocator/payment"
+	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+)
+
+// Deps are what a sale works with. All are required but SoldOut and Step.
+type Deps struct {
+	Store    allocator.Store
+	Outbox   allocator.Outbox
+	Webhooks allocator.Webhooks
+	Locks    allocator.Locks
+	Provider payment.Provider
+	Clock    clock.Clock
+	Log      *slog.Logger
+
+	// SoldOut says, without asking any server, that an event is known to be sold
+	// out: what is left of the crowd then costs nothing.
+	SoldOut func(ctx context.Context, slug string) bool
+
+	// Step is told what has just been done, by name. An error stops the work there,
+	// as the death of the process would; tests use it to die everywhere once.
+	Step func(name string) error
+}
+
+const (
+	// providerTimeout bounds one call to the provider while a fan waits for it.
+	providerTimeout = 15 * time.Second
+	// resumeAfter is how long a booking may stand still before recovery looks at
+	// it: longer than any request that may still be working on it.
+	resumeAfter = 30 * time.Second
+)
+
+// Sale is safe for concurrent use. Any number of processes may run one.
+type Sale struct {
+	deps     Deps
+	metrics  *metrics
+	rebuilds singleflight.Group
+
+	mu     sync.Mutex
+	events map[string]cachedEvent // by slug; guarded by mu
+	prices map[int64][]allocator.Category
+}
+
+// New returns a sale. Nothing is called before it is used.
+func New(d Deps) *Sale {
+	if d.Step == nil {
+		d.Step = func(string) error { return nil }
+	}
+	if d.SoldOut == nil {
+		d.SoldOut = func(context.Context, string) bool { return false }
+	}
+	return &Sale{
+		deps: d, metrics: newMetrics(),
+		events: make(map[string]cachedEvent), prices: make(map[int64][]allocator.Category),
+	}
+}
+
+// ErrPaymentUnderWay says that another checkout of the same hold is not over.
+var ErrPaymentUnderWay = errors.New("a payment for this hold is under way")
+
+// cachedEvent is an event as the store had it a moment ago.
+type cachedEvent struct {
+	event *allocator.Event
+	read  time.Time
+}
+
+const (
+	// eventFresh is how long an event's phase and epoch are believed without asking.
+	eventFresh = time.Second
+	// eventStale is how long they are believed when the store does not answer.
+	eventStale = 10 * time.Minute
+	// maxEvents bounds the memory for them.
+	maxEvents = 1000
+)
+
+// Event finds an event, at most a second old; older while the store is away, so
+// that seats can still be held. Errors: ErrEventUnknown, ErrUnavailable.
+func (s *Sale) Event(ctx context.Context, slug string) (*allocator.Event, error) {
+	now := s.deps.Clock.Now()
+	s.mu.Lock()
+	known, ok := s.events[slug]
+	s.mu.Unlock()
+	if ok && now.Sub(known.read) < eventFresh {
+		return known.event, nil
+	}
+	e, err := s.fresh(ctx, slug)
+	if errors.Is(err, allocator.ErrUnavailable) && ok && now.Sub(known.read) < eventStale {
+		return known.event, nil
+	}
+	return e, err
+}
+
+// fresh reads an event from the store.
+func (s *Sale) fresh(ctx context.Context, slug string) (*allocator.Event, error) {
+	e, err := s.deps.Store.Event(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.events) >= maxEvents {
+		clear(s.events)
+	}
+	s.events[slug] = cachedEvent{e, s.deps.Clock.Now()}
+	return e, nil
+}
+
+// Categories are the prices of an event, read once: they never change.
+func (s *Sale) Categories(ctx context.Context, e *allocator.Event) ([]allocator.Category, error) {
+	s.mu.Lock()
+	known, ok := s.prices[e.ID]
+	s.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	prices, err := s.deps.Store.Categories(ctx, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.prices) >= maxEvents {
+		clear(s.prices)
+	}
+	s.prices[e.ID] = prices
+	return prices, nil
+}
