@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -103,7 +104,12 @@ func checkProxies(ctx caddy.Context) error {
 	if !ok {
 		return nil
 	}
-	if (server.TrustedProxiesRaw != nil || server.TrustedProxiesUnix) && server.TrustedProxiesStrict == 0 {
+	// The list has been made into a field that is not exported by the time that
+	// handlers are provisioned. Whether it is there can be seen all the same; a test
+	// holds that it still can.
+	list := reflect.ValueOf(server).Elem().FieldByName("trustedProxies")
+	trusting := server.TrustedProxiesUnix || (list.IsValid() && !list.IsNil())
+	if trusting && server.TrustedProxiesStrict == 0 {
 		return errors.New("trusted_proxies without trusted_proxies_strict lets every client choose its own address: " +
 			`add the line "trusted_proxies_strict" beside it, in the servers block of the global options`)
 	}
