@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 	"github.com/caddy-tickets/caddy-tickets/allocator/payment"
@@ -255,11 +258,10 @@ func (s *Sale) reread(ctx context.Context, b *allocator.Booking, err error) (*al
 	return s.deps.Store.Booking(ctx, b.ID)
 }
 
-// Booking returns a holder's own booking; another's is ErrBookingUnknown.
-func (s *Sale) Booking(ctx context.Context, id, holder string) (*allocator.Booking, error) {
-	b, err := s.deps.Store.Booking(ctx, id)
-	if err == nil && b.Holder != holder {
+// Find returns a booking, whoever's it is. Errors: ErrBookingUnknown, ErrUnavailable.
+func (s *Sale) Find(ctx context.Context, id string) (*allocator.Booking, error) {
+	if !strings.HasPrefix(id, "b_") || uuid.Validate(id[2:]) != nil {
 		return nil, allocator.ErrBookingUnknown
 	}
-	return b, err
+	return s.deps.Store.Booking(ctx, id)
 }

@@ -1,0 +1,138 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddy-tickets/caddy-tickets/allocator/sale"
+)
+
+func (a *api) getEvent(w http.ResponseWriter, r *http.Request) {
+	e, err := a.Sale.Event(r.Context(), r.PathValue("event"))
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	prices, err := a.Sale.Categories(r.Context(), e)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	send(w, http.StatusOK, eventReply{
+		Event: e.Slug, Name: e.Name, Phase: e.Phase, Currency: e.Currency, Capacity: e.Capacity, Categories: prices,
+		Layout:      fmt.Sprintf("/v1/events/%s/layout@%s", e.Slug, e.LayoutHash),
+		HoldSeconds: int64(e.HoldTTL.Seconds()), PaySeconds: int64(e.PayTTL.Seconds()), MaxPerPass: e.MaxPerPass,
+	})
+}
+
+// holdRequest asks for seats, or for places in a standing area.
+type holdRequest struct {
+	Cells []string `json:"cells"`
+	Area  *struct {
+		ID       string `json:"id"`
+		Quantity int    `json:"quantity"`
+	} `json:"area"`
+}
+
+// want checks a request before it costs anything.
+func (h holdRequest) want() (sale.Want, error) {
+	switch {
+	case (len(h.Cells) > 0) == (h.Area != nil):
+		return sale.Want{}, malformed("Ask for cells or for an area, one of them.")
+	case len(h.Cells) > maxCells || h.Area != nil && h.Area.Quantity > maxCells:
+		return sale.Want{}, problemHoldLimit.Because(fmt.Sprintf("At most %d seats can be asked for at once.", maxCells))
+	case h.Area != nil && (h.Area.Quantity < 1 || !cellName(h.Area.ID)):
+		return sale.Want{}, malformed("An area has an id, and the quantity is 1 or more.")
+	}
+	for _, cell := range h.Cells {
+		if !cellName(cell) {
+			return sale.Want{}, problemCellUnknown
+		}
+	}
+	if h.Area != nil {
+		return sale.Want{Area: h.Area.ID, Quantity: h.Area.Quantity}, nil
+	}
+	return sale.Want{Cells: h.Cells}, nil
+}
+
+// cellName says whether a text can be a cell's id at all. Braces would move a key
+// to another node of a cluster.
+func cellName(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f || c == '{' || c == '}' {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *api) postHold(w http.ResponseWriter, r *http.Request) {
+	slug := r.PathValue("event")
+	e, err := a.Sale.Event(r.Context(), slug)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	who, err := a.holder(r, e.Room)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	key, err := keyOf(r)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	var ask holdRequest
+	if _, err := read(w, r, &ask); err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	want, err := ask.want()
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	if who.Limit > 0 && max(len(want.Cells), want.Quantity) > who.Limit {
+		a.refuse(w, r, problemHoldLimit)
+		return
+	}
+	held, err := a.Sale.Hold(r.Context(), slug, who.Visitor, key, want)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Location", "/v1/holds/"+held.ID)
+	send(w, http.StatusCreated, holdOf(held, a.Clock.Now()))
+}
+
+func (a *api) getHold(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("hold")
+	who, err := a.holderOf(r, id)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	held, err := a.Sale.GetHold(r.Context(), id, who.Visitor)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	send(w, http.StatusOK, holdOf(held, a.Clock.Now()))
+}
+
+func (a *api) deleteHold(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("hold")
+	who, err := a.holderOf(r, id)
+	if err == nil {
+		err = a.Sale.Release(r.Context(), id, who.Visitor)
+	}
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
