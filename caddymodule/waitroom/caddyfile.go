@@ -1,12 +1,14 @@
 package waitroom
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
 )
 
@@ -99,8 +101,10 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		if !d.AllArgs(&h.Admit) {
 			return d.ArgErr()
 		}
-		_, _, err := parseRate(h.Admit)
-		return wrap(d, err)
+		if _, _, err := queue.ParseRate(h.Admit); err != nil {
+			return d.WrapErr(fmt.Errorf("admit %w", err))
+		}
+		return nil
 	case "opens":
 		return timeArg(d, &h.Opens)
 	case "closes":

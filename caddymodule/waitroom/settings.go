@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,9 +54,12 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	if s == (Settings{}) {
 		return nil, nil //nolint:nilnil // no settings are a valid answer
 	}
-	rate, per, err := parseRate(s.Admit)
+	if s.Admit == "" {
+		return nil, errors.New(`admit is missing: say how many may go in, such as "admit 500/m"`)
+	}
+	rate, per, err := queue.ParseRate(s.Admit)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("admit %w", err)
 	}
 	c := &room.Config{
 		Name:           name,
@@ -97,23 +98,6 @@ func orDefault(d caddy.Duration, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return time.Duration(d)
-}
-
-// maxRate keeps a slip of the finger from opening the doors: 5 million fans in a second.
-const maxRate = 5_000_000
-
-// parseRate reads "500/m".
-func parseRate(s string) (rate int, per time.Duration, err error) {
-	if s == "" {
-		return 0, 0, errors.New(`admit is missing: say how many may go in, such as "admit 500/m"`)
-	}
-	number, unit, _ := strings.Cut(s, "/")
-	per, known := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
-	rate, numberErr := strconv.Atoi(number)
-	if numberErr != nil || !known || rate <= 0 || rate > maxRate {
-		return 0, 0, fmt.Errorf("admit %q is not a rate: write a whole number above zero and a unit, such as 20/s, 500/m or 3000/h", s)
-	}
-	return rate, per, nil
 }
 
 func parseTime(what, s string) (time.Time, error) {

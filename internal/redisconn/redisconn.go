@@ -28,7 +28,7 @@ const (
 	Patience = 250 * time.Millisecond
 	// dialPatience is shorter: within a site a connection is there at once or not at all.
 	dialPatience = 100 * time.Millisecond
-	defaultPort = "6379"
+	defaultPort  = "6379"
 )
 
 // Open returns a client for the URL. Errors never quote the URL: it may hold a password.

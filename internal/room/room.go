@@ -51,6 +51,8 @@ type Queue interface {
 	AwayNow(ctx context.Context, limit int) ([]place.Visitor, error)
 	Board(ctx context.Context) (*board.Board, error)
 	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	SetRate(ctx context.Context, rate int, per time.Duration) error
 	SetMessage(ctx context.Context, message string) error
 }
 
