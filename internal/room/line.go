@@ -77,6 +77,9 @@ func commonMembers(v *View) []byte {
 	buf = appendJSON(buf, v.message())
 	buf = append(buf, `,"stock":`...)
 	buf = appendJSON(buf, v.Stock)
+	if v.Degraded {
+		buf = append(buf, `,"degraded":true`...)
+	}
 	buf = append(buf, `,"opens":`...)
 	if v.Opens.IsZero() {
 		return append(buf, "null"...)

@@ -18,6 +18,7 @@ type Status struct {
 	Chance    Chance     `json:"chance"`
 	Stream    string     `json:"stream,omitempty"` // the caller knows its own paths
 	PollAfter int        `json:"pollAfter"`
+	Degraded  bool       `json:"degraded,omitempty"` // Redis is away; every place is safe
 	Message   string     `json:"message"`
 	Stock     *Stock     `json:"stock"`
 	Opens     *time.Time `json:"opens"`
@@ -61,6 +62,7 @@ func (v *View) Status(tok place.Token, seen int) Status {
 		PollAfter: int(v.PollAfter(tok.Score).Seconds()),
 		Message:   v.message(),
 		Stock:     v.Stock,
+		Degraded:  v.Degraded,
 	}
 	if !v.Opens.IsZero() {
 		opens := v.Opens.UTC().Truncate(time.Second)

@@ -213,11 +213,26 @@ func TestALineSaysWhatAStatusSays(t *testing.T) {
 	if err := json.Unmarshal(status, &want); err != nil {
 		t.Fatal(err)
 	}
-	for _, member := range []string{"state", "position", "ahead", "waiting", "eta", "chance", "message", "stock", "opens"} {
+	for _, member := range []string{"state", "position", "ahead", "waiting", "eta", "chance", "message", "stock", "degraded", "opens"} {
 		g, _ := json.Marshal(got[member])
 		w, _ := json.Marshal(want[member])
 		if string(g) != string(w) {
 			t.Errorf("%s: the line says %s, the status %s", member, g, w)
+		}
+	}
+}
+
+func TestALineAndAStatusSayThatRedisIsAway(t *testing.T) {
+	t.Parallel()
+	for _, away := range []bool{false, true} {
+		v := &View{State: Open, Degraded: away}
+		v.common = commonMembers(v)
+		line, _, _ := v.Append(nil, hub.Fan{Score: 5})
+		if got := strings.Contains(string(line), `"degraded":true`); got != away {
+			t.Errorf("away %v: %s", away, line)
+		}
+		if got := v.Status(place.Token{Score: 5}, 0).Degraded; got != away {
+			t.Errorf("away %v: the status says %v", away, got)
 		}
 	}
 }
