@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/rehearse"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "rehearse",
+		Short: "Sends virtual fans through a whole sale and reports what happened",
+		Long: `Sends virtual fans through a deployment of yours, from the page to the booking,
+and prints what happened to them. The tickets that they buy are bought: use an event
+that is made for it. Another machine than this one is refused unless you allow it.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			var c rehearse.Config
+			var asJSON bool
+			cmd.Use = "rehearse <site>"
+			cmd.Args = cobra.ExactArgs(1)
+			f := cmd.Flags()
+			f.IntVar(&c.Fans, "fans", 500, "how many come")
+			f.StringVar(&c.Room, "room", "arena", "waiting room")
+			f.StringVar(&c.Event, "event", "", "event (default: the room's name)")
+			f.DurationVar(&c.Arrive, "arrive", 0, "time over which they arrive; 0 is all at once")
+			f.IntVar(&c.AtOnce, "at-once", 0, "most under way at the same time; 0 is all")
+			f.IntVar(&c.Tickets, "tickets", 2, "most tickets that one wants")
+			f.Float64Var(&c.Declined, "declined", 0.05, "share whose first card is declined")
+			f.Float64Var(&c.Abandon, "abandon", 0.05, "share who hold seats and walk away")
+			f.Uint64Var(&c.Seed, "seed", 1, "makes their choices repeatable")
+			f.DurationVar(&c.Deadline, "deadline", rehearse.DefaultDeadline, "end of it all")
+			f.BoolVar(&c.AllowRemote, "allow-remote", false, "the site is another machine, and mine")
+			f.BoolVar(&asJSON, "json", false, "as JSON, for scripts")
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				c.Site, c.Event = args[0], orElse(c.Event, c.Room)
+				ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+				defer stop()
+				report, err := rehearse.Run(ctx, c, progressTo(cmd.ErrOrStderr()))
+				if err != nil {
+					return fmt.Errorf("rehearsing: %w", err)
+				}
+				if asJSON {
+					err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
+				} else {
+					err = report.WriteTable(cmd.OutOrStdout())
+				}
+				if err == nil && len(report.Violations) > 0 {
+					err = errors.New("promises were broken; see the table")
+				}
+				return err
+			}
+		},
+	})
+}
+
+// progressTo prints one line that is written over each second.
+func progressTo(w io.Writer) func(rehearse.Progress) {
+	return func(p rehearse.Progress) {
+		end := ""
+		if p.Done == p.Fans {
+			end = "\n"
+		}
+		fmt.Fprintf(w, "\r%d of %d fans done: %d joined, %d admitted, %d held, %d booked    %s", p.Done, p.Fans, p.Joined, p.Admitted, p.Held, p.Booked, end)
+	}
+}

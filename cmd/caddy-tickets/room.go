@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "room",
+		Short: "Watches and steers the waiting rooms of a running edge",
+		Long: `Watches and steers waiting rooms through the admin endpoint of a running edge. An
+order given to one edge holds for all that share its Redis, within a second.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			var to edge
+			cmd.PersistentFlags().StringVar(&to.address, "address", "", "admin endpoint of the edge (default: that of --config, or localhost:2019)")
+			cmd.PersistentFlags().StringVarP(&to.config, "config", "c", "", "config file to read the admin endpoint from")
+			cmd.AddCommand(
+				roomStatus(&to),
+				roomOrder(&to, "pause <room>", "Stops admission; nobody loses their place", nil),
+				roomOrder(&to, "resume <room>", "Lets fans in again", nil),
+				roomOrder(&to, "rate <room> <rate>", "Changes the rate, such as 500/m, until a config is loaded anywhere", func(o *ticketsapp.Order, s string) { o.Rate = s }),
+				roomOrder(&to, "message <room> <text>", `Shows a text to everybody who waits; "" takes it away`, func(o *ticketsapp.Order, s string) { o.Message = s }),
+			)
+		},
+	})
+}
+
+// edge is a running edge.
+type edge struct{ address, config string }
+
+func (e *edge) ask(method, path string, body any) ([]byte, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(e.address, nil, e.config, "")
+	if err != nil {
+		return nil, fmt.Errorf("finding the edge's admin endpoint: %w", err)
+	}
+	var reader io.Reader
+	header := http.Header{}
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("writing the order: %w", err)
+		}
+		reader = bytes.NewReader(text)
+		header.Set("Content-Type", "application/json")
+	}
+	reply, err := caddycmd.AdminAPIRequest(address, method, path, header, reader)
+	if err != nil {
+		return nil, fmt.Errorf("asking the edge at %s: %w", address, err)
+	}
+	defer func() { _ = reply.Body.Close() }()
+	return io.ReadAll(io.LimitReader(reply.Body, 1<<20))
+}
+
+func roomOrder(to *edge, use, short string, set func(*ticketsapp.Order, string)) *cobra.Command {
+	wants := 1
+	if set != nil {
+		wants = 2
+	}
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(wants),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var order ticketsapp.Order
+			if set != nil {
+				set(&order, args[1])
+			}
+			if _, err := to.ask(http.MethodPost, "/tickets/rooms/"+url.PathEscape(args[0])+"/"+cmd.Name(), order); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "Done. Every edge follows within a second.")
+			return nil
+		},
+	}
+}
+
+func roomStatus(to *edge) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Shows the rooms: who waits, who is inside, how fast it goes", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := to.ask(http.MethodGet, "/tickets/rooms", nil)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				_, err := cmd.OutOrStdout().Write(text)
+				return err
+			}
+			var rooms []ticketsapp.Report
+			if err := json.Unmarshal(text, &rooms); err != nil {
+				return fmt.Errorf("reading the edge's answer: %w", err)
+			}
+			tw := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(tw, "room\tstate\twaiting\tinside\tcap\trate\tadmitted/min\tadmitted\tno-shows\tstreams here")
+			for _, r := range rooms {
+				state := r.State
+				if r.Degraded {
+					state += " (Redis is away)"
+				}
+				if r.SettingsDiffer {
+					state += " (settings differ from this edge's file)"
+				}
+				per := time.Duration(r.RatePerSeconds * float64(time.Second))
+				fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d per %s\t%.0f\t%d\t%d\t%d\n",
+					r.Room, state, r.Waiting, r.Active, r.ActiveCap, r.Rate, per, r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, r.Streams)
+			}
+			return tw.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for scripts")
+	return cmd
+}
