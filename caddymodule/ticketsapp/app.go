@@ -97,7 +97,8 @@ func (a *App) Start() error {
 		}
 	}
 	for _, u := range a.rooms {
-		u.before = u.entry.apply(u.config)
+		u.mine = &settings{u.config}
+		u.before = u.entry.apply(u.mine)
 	}
 	return nil
 }
@@ -108,8 +109,8 @@ func (a *App) Stop() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, u := range a.rooms {
-		if u.before != nil {
-			u.entry.restore(u.config, *u.before)
+		if u.mine != nil && u.before != nil {
+			u.entry.restore(u.mine, u.before)
 		}
 	}
 	return nil

@@ -30,7 +30,8 @@ type use struct {
 	entry  *entry
 	set    bool        // some directive gave settings
 	config room.Config // what they are
-	before *room.Config
+	mine   *settings   // config, once this config's app has started
+	before *settings   // what mine replaced, nil if nothing
 }
 
 // Room finds the room that a directive guards with. Settings is nil for a
@@ -100,34 +101,38 @@ func (a *App) Drain() {
 	}
 }
 
+// settings are those of one start. Two starts with the same values are still two:
+// the pointer says whose settings are in force.
+type settings struct{ room.Config }
+
 // entry is a room in the pool with the settings in force.
 type entry struct {
 	room    *room.Room
 	address string
 
 	mu      sync.Mutex
-	applied *room.Config // nil before the first start
+	applied *settings // nil before the first start
 	once    sync.Once
 }
 
 // apply puts settings in force and returns those they replace, nil if none.
-func (e *entry) apply(c room.Config) (before *room.Config) {
+func (e *entry) apply(mine *settings) (before *settings) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before = e.applied
-	e.applied = &c
-	e.room.Apply(c) // also when nothing changed here: the last config loaded anywhere wins
+	e.applied = mine
+	e.room.Apply(mine.Config) // also when nothing changed here: the last config loaded anywhere wins
 	e.room.Start()
 	return before
 }
 
 // restore puts back what mine replaced, unless a newer config took over.
-func (e *entry) restore(mine, before room.Config) {
+func (e *entry) restore(mine, before *settings) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.applied != nil && reflect.DeepEqual(*e.applied, mine) && !reflect.DeepEqual(mine, before) {
-		e.applied = &before
-		e.room.Apply(before)
+	if e.applied == mine {
+		e.applied = before
+		e.room.Apply(before.Config)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -39,7 +40,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, action string, 
 		h.log.Warn("a request could not be served", "room", h.Room, "action", action, "error", err)
 	}
 	if wantsPage(r) && action != "stream" {
-		return h.back(w, r) // the page says how things stand
+		return h.back(w, r, "") // the page says how things stand
 	}
 	return refuse(w, p)
 }
@@ -48,9 +49,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, action string, 
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 // back sends such a browser to where it came from.
-func (h *Handler) back(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) back(w http.ResponseWriter, r *http.Request, fragment string) error {
 	noStore(w)
-	w.Header().Set("Location", localPath(r))
+	w.Header().Set("Location", localPath(r)+fragment)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
@@ -58,10 +59,13 @@ func (h *Handler) back(w http.ResponseWriter, r *http.Request) error {
 // maxLocation bounds what of a client's wish comes back in a header.
 const maxLocation = 2048
 
-// localPath is the page that the fan wanted, from ?to=.
+// localPath is the page that the fan wanted, from ?to= or the page before.
 func localPath(r *http.Request) string {
 	if to := r.URL.Query().Get("to"); local(to) {
 		return to
+	}
+	if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host && local(from.RequestURI()) {
+		return from.RequestURI()
 	}
 	return "/"
 }

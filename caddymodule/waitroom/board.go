@@ -1,7 +1,14 @@
 package waitroom
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/board"
@@ -25,8 +32,55 @@ type publicBoard struct {
 
 // serveBoard shows the room to everybody. It is the same for all, so a cache in
 // front makes it one request a second.
-func (h *Handler) serveBoard(w http.ResponseWriter, _ *http.Request) error {
-	v := h.room.View()
+func (h *Handler) serveBoard(w http.ResponseWriter, r *http.Request) error {
+	b, err := h.boards.of(h.room.View())
+	if err != nil {
+		return err
+	}
+	h.app.Count(h.Room, "board", "done")
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "public, max-age=0, s-maxage=1")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Vary", "Accept-Encoding")
+	body := b.plain
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		body = b.gzipped
+		header.Set("Content-Encoding", "gzip")
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // the client is gone if this fails
+	return nil
+}
+
+// boards keeps the board that was written last. One for five million places takes
+// a few milliseconds to write, and anybody may ask.
+type boards struct{ last atomic.Pointer[writtenBoard] }
+
+type writtenBoard struct {
+	view           *room.View
+	plain, gzipped []byte
+}
+
+func (b *boards) of(v *room.View) (*writtenBoard, error) {
+	if last := b.last.Load(); last != nil && last.view == v {
+		return last, nil
+	}
+	plain, err := json.Marshal(boardOf(v))
+	if err != nil {
+		return nil, fmt.Errorf("writing the board: %w", err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(plain) // a buffer does not fail
+	_ = z.Close()
+	made := &writtenBoard{v, plain, packed.Bytes()}
+	b.last.Store(made)
+	return made, nil
+}
+
+func boardOf(v *room.View) publicBoard {
 	doc := publicBoard{
 		Room: v.Room, State: string(v.State), AllHeld: v.AllHeld,
 		Rate: v.Settings.Rate, RatePerSeconds: v.Settings.Per.Seconds(), AdmittedPerMinute: v.AdmittedPerMinute,
@@ -36,9 +90,7 @@ func (h *Handler) serveBoard(w http.ResponseWriter, _ *http.Request) error {
 		opens := v.Opens.UTC().Truncate(time.Second)
 		doc.Opens = &opens
 	}
-	w.Header().Set("Cache-Control", "public, max-age=0, s-maxage=1")
-	h.app.Count(h.Room, "board", "done")
-	return send(w, http.StatusOK, doc)
+	return doc
 }
 
 // serveKeys publishes the keys that passes are checked with.

@@ -23,9 +23,9 @@ func (h *Handler) serveClaim(w http.ResponseWriter, r *http.Request) error {
 	if _, claims, err := h.pass(r); err == nil {
 		return h.in(w, r, claims.Expires)
 	}
-	tok, ok := h.placeOf(r)
-	if !ok || !tok.Placed() {
-		return h.refuse(w, r, "claim", queue.ErrNotQueued)
+	tok, err := h.known(w, r)
+	if err != nil {
+		return h.refuse(w, r, "claim", err)
 	}
 	got, err := h.room.Claim(r.Context(), tok)
 	if errors.Is(err, queue.ErrTurnMissed) {
@@ -54,7 +54,7 @@ func (h *Handler) serveClaim(w http.ResponseWriter, r *http.Request) error {
 // in sends a visitor with a pass to the site.
 func (h *Handler) in(w http.ResponseWriter, r *http.Request, expires time.Time) error {
 	if wantsPage(r) {
-		return h.back(w, r)
+		return h.back(w, r, "")
 	}
 	return answer(w, http.StatusOK, claimed{Location: localPath(r), Expires: expires.UTC()})
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -34,6 +36,21 @@ func dropHeaders(r *http.Request) {
 		r.Header.Del(headerVisitor)
 		r.Header.Del(headerPass)
 	}
+	keepHeaders(r)
+}
+
+// keepHeaders takes away a client's other ways to meddle with them: naming them
+// in Connection makes every proxy drop them, and trailers come after they were
+// looked at.
+func keepHeaders(r *http.Request) {
+	delete(r.Trailer, headerVisitor)
+	delete(r.Trailer, headerPass)
+	for _, line := range r.Header["Connection"] {
+		if line := strings.ToLower(line); strings.Contains(line, "waitroom-") {
+			r.Header.Del("Connection")
+			return
+		}
+	}
 }
 
 // gate lets a visitor with a valid pass through, and nobody else.
@@ -48,12 +65,13 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	caddyhttp.SetVar(r.Context(), guardedVar, true)
 	r.Header.Set(headerVisitor, claims.Visitor)
 	r.Header.Set(headerPass, token)
+	keepHeaders(r)
 	return next.ServeHTTP(&inside{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, h: h, r: r, visitor: claims.Visitor}, r)
 }
 
 // pass is the pass of a request, if it holds here and now. No Redis call is made.
 func (h *Handler) pass(r *http.Request) (string, pass.Claims, error) {
-	c, err := r.Cookie(pass.CookieName(h.Room, secure(r)))
+	c, err := r.Cookie(passCookie(h.Room, r))
 	if err != nil {
 		return "", pass.Claims{}, pass.ErrMissing
 	}
@@ -124,6 +142,12 @@ func (i *inside) WriteHeader(status int) {
 func (i *inside) Write(b []byte) (int, error) {
 	i.begin()
 	return i.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom; the wrapper's own would pass by Write.
+func (i *inside) ReadFrom(from io.Reader) (int64, error) {
+	i.begin()
+	return i.ResponseWriterWrapper.ReadFrom(from)
 }
 
 // Flush sends the headers, if they are not sent yet.

@@ -31,7 +31,7 @@ func (h *Handler) serveJoin(w http.ResponseWriter, r *http.Request) error {
 		h.app.Count(h.Room, "join", "fresh")
 	}
 	if wantsPage(r) {
-		return h.back(w, r)
+		return h.back(w, r, "")
 	}
 	status := h.statusOf(joined.Token, seenBy(r))
 	if joined.State == queue.Active { // the reply to an earlier claim was lost
@@ -65,9 +65,7 @@ func (h *Handler) serveLeave(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) left(w http.ResponseWriter, r *http.Request) error {
 	if wantsPage(r) {
 		// Marked, so that the page does not join again by itself.
-		w.Header().Set("Location", localPath(r)+"#left")
-		w.WriteHeader(http.StatusSeeOther)
-		return nil
+		return h.back(w, r, "#left")
 	}
 	noStore(w)
 	w.WriteHeader(http.StatusNoContent)

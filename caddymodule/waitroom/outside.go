@@ -83,19 +83,22 @@ func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, tok place.Tok
 // browser says so itself (Fetch Metadata); of other clients the Accept header
 // decides, and one that takes anything gets the page.
 func opensPage(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
+		return strings.Contains(accept, "text/html") // a form, sent after the session had ended
 	}
 	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {
 		return dest == "document" || dest == "iframe" || dest == "frame"
 	}
-	accept := r.Header.Get("Accept")
 	return accept == "" || strings.Contains(accept, "text/html") || accept == "*/*"
 }
 
 // wanted is the path that the fan asked for, to come back to.
 func wanted(r *http.Request) string {
 	path := r.URL.RequestURI()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return localPath(r) // what a form was sent to may be no page
+	}
 	if !local(path) {
 		return "/"
 	}

@@ -24,6 +24,10 @@ func newPaths(room string) paths {
 	return paths{base: base, stream: base + "stream"}
 }
 
+// maxBody is the longest body of a request: a form of the page has none, one with
+// an answer to a challenge a few kilobytes.
+const maxBody = 64 << 10
+
 // server answers one endpoint.
 type server func(h *Handler, w http.ResponseWriter, r *http.Request) error
 
@@ -64,6 +68,11 @@ func post(serve server) server {
 		}
 		if err := h.cross.Check(r); err != nil {
 			return refuse(w, problemCrossOrigin)
+		}
+		// What is in a body is never read here; who sends a large one means harm.
+		if r.ContentLength > maxBody {
+			w.Header().Set("Connection", "close")
+			return refuse(w, problemTooLarge)
 		}
 		return serve(h, w, r)
 	}

@@ -61,6 +61,10 @@ var (
 		Code: "cross-origin", Status: http.StatusForbidden, Title: "Not from another site",
 		Detail: "This request came from a page of another site. Open the ticket site itself.",
 	}
+	problemTooLarge = &problem.Problem{
+		Code: "too-large", Status: http.StatusRequestEntityTooLarge, Title: "Too large",
+		Detail: "This request needs no body.",
+	}
 	problemMethod = &problem.Problem{
 		Code: "method-not-allowed", Status: http.StatusMethodNotAllowed, Title: "Not this way",
 	}

@@ -27,10 +27,21 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) error {
 		err = h.stream(w, r, tok)
 	}
 	if err != nil {
-		return h.refuse(w, r, "stream", err)
+		return h.noStream(w, r, tok, err)
 	}
 	h.app.Count(h.Room, "stream", "done")
 	return nil
+}
+
+// noStream sends a fan who cannot have a stream to the status instead.
+func (h *Handler) noStream(w http.ResponseWriter, r *http.Request, tok place.Token, err error) error {
+	p := refusal(err)
+	if p != problemNoStream {
+		return h.refuse(w, r, "stream", err)
+	}
+	h.app.Count(h.Room, "stream", p.Code)
+	wait := h.room.View().PollAfter(tok.Score)
+	return refuse(w, p.After(wait).With("pollAfter", int(wait.Seconds())))
 }
 
 func (h *Handler) park(w http.ResponseWriter, r *http.Request, tok place.Token) error {

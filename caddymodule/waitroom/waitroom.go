@@ -39,11 +39,12 @@ type Handler struct {
 
 	Settings
 
-	app   *ticketsapp.App
-	room  *room.Room
-	log   *slog.Logger
-	paths paths
-	cross *http.CrossOriginProtection
+	app    *ticketsapp.App
+	room   *room.Room
+	log    *slog.Logger
+	paths  paths
+	boards *boards
+	cross  *http.CrossOriginProtection
 }
 
 // CaddyModule implements caddy.Module.
@@ -69,7 +70,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.room, err = h.app.Room(h.Room, settings); err != nil {
 		return err
 	}
-	h.paths = newPaths(h.Room)
+	h.paths, h.boards = newPaths(h.Room), new(boards)
 	h.cross = http.NewCrossOriginProtection()
 	h.prepare(ctx)
 	return nil
