@@ -52,6 +52,9 @@ type Report struct {
 	NoShowsTotal      int64   `json:"noShowsTotal"`
 	Streams           int     `json:"streams"` // at this edge
 	Message           string  `json:"message"`
+
+	Inventory bool        `json:"inventory"` // a seat service is configured
+	Stock     *room.Stock `json:"stock"`     // its last word; null without one
 }
 
 // ReportOn reads a room for an operator.
@@ -63,6 +66,7 @@ func ReportOn(r *room.Room) Report {
 		Rate: v.Settings.Rate, RatePerSeconds: v.Settings.Per.Seconds(),
 		AdmittedTotal: v.AdmittedTotal, AdmittedPerMinute: v.AdmittedPerMinute, NoShowsTotal: v.NoShowsTotal,
 		Streams: hub.Parked + hub.Streams, Message: v.Message,
+		Inventory: r.Config().Inventory != "", Stock: v.Stock,
 	}
 }
 

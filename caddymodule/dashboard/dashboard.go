@@ -1,0 +1,103 @@
+// Package dashboard is the Caddy directive `tickets_dashboard`: a page and its
+// numbers for the operator. It shows how a sale stands and can change nothing, but
+// it is still nobody else's business: put it on a site that only operators reach.
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
+	page "github.com/caddy-tickets/caddy-tickets/web/dashboard"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+	httpcaddyfile.RegisterHandlerDirective("tickets_dashboard", parseCaddyfile)
+	// Behind whatever asks for a password.
+	httpcaddyfile.RegisterDirectiveOrder("tickets_dashboard", httpcaddyfile.Before, "respond")
+}
+
+// Handler serves the page at /, and its numbers at /rooms.json. Everything else is
+// left to who comes next.
+type Handler struct{ app *ticketsapp.App }
+
+// CaddyModule implements caddy.Module.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.tickets_dashboard", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision finds the app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	v, err := ctx.AppIfConfigured(ticketsapp.Name)
+	if err != nil {
+		return fmt.Errorf(`tickets_dashboard needs the app "tickets": add "tickets { redis redis://127.0.0.1:6379/0 }" to the global options (%w)`, err)
+	}
+	h.app = v.(*ticketsapp.App)
+	return nil
+}
+
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
+//
+//	tickets_dashboard [<matcher>]
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if d.NextArg() || d.NextBlock(0) {
+		return d.Err("tickets_dashboard takes no arguments and no block")
+	}
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	var body []byte
+	header := w.Header()
+	switch r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:] { // so that the page works below any folder
+	case "":
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		header.Set("Content-Security-Policy", page.CSP)
+		body = page.Page
+	case "rooms.json":
+		reports := []ticketsapp.Report{}
+		for _, one := range h.app.Rooms() {
+			reports = append(reports, ticketsapp.ReportOn(one))
+		}
+		var err error
+		if body, err = json.Marshal(reports); err != nil {
+			return fmt.Errorf("writing the rooms: %w", err)
+		}
+		header.Set("Content-Type", "application/json")
+	default:
+		return next.ServeHTTP(w, r)
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		header.Set("Allow", "GET, HEAD")
+		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
+	}
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client is gone if this fails
+	}
+	return nil
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyfile.Unmarshaler       = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
