@@ -1,6 +1,8 @@
 package botguard
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"html"
 	"net/http"
 	"regexp"
@@ -177,6 +179,11 @@ func TestABrowserWithoutJavaScriptWaitsInstead(t *testing.T) {
 	if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(first.body, "<script") {
 		t.Errorf("policy %q", policy)
 	}
+	written := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(first.body)
+	sum := sha256.Sum256([]byte(written[1]))
+	if !strings.Contains(policy, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
+		t.Errorf("browsers refuse the style: its hash is not in %q", policy)
+	}
 	if first.header.Get("Cache-Control") != "no-store" {
 		t.Error("the page may be stored")
 	}
@@ -194,6 +201,33 @@ func TestABrowserWithoutJavaScriptWaitsInstead(t *testing.T) {
 	in := b.form(action, answer)
 	if want := "in waited " + joinPath + "?to=%2Fseats%3Fa%3D1 answer=" + answer; in.status != http.StatusOK || in.body != want {
 		t.Errorf("after the wait: %d %q, want %q", in.status, in.body, want)
+	}
+}
+
+// Impatience is no attack: pressing the button early counts against nobody.
+func TestPressingEarlyIsNotCounted(t *testing.T) {
+	s := start(t, "")
+	b := s.from("127.0.0.1")
+	answer := pow.WaitAnswer(b.join("").Challenge.Token)
+	for range failuresPerMinute + 5 {
+		early := b.join(answer)
+		early.is(t, http.StatusForbidden, "challenge-early")
+		if early.header.Get("Retry-After") != "5" || early.Challenge.Wait != 5 || pow.WaitAnswer(early.Challenge.Token) != answer {
+			t.Fatalf("%v %+v", early.header, early.Challenge)
+		}
+	}
+	s.clock.Advance(pow.DefaultWork.Wait)
+	b.join(answer).cameThrough(t, "waited")
+}
+
+func TestAWrongAnswerGetsANewChallenge(t *testing.T) {
+	s := start(t, "")
+	b := s.from("127.0.0.1")
+	answer := b.solved()
+	wrong := b.join(answer[:len(answer)-6] + "AAAAAA")
+	wrong.is(t, http.StatusForbidden, "challenge-failed")
+	if wrong.Challenge.Token == pow.TokenOf(answer) || wrong.Challenge.Wait != 5 {
+		t.Errorf("%+v", wrong.Challenge)
 	}
 }
 

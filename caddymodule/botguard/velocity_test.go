@@ -3,6 +3,8 @@ package botguard
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,8 +166,11 @@ func TestT43JoinsGoOnWithoutRedis(t *testing.T) {
 				b.join(answer)
 				took = append(took, time.Since(begun))
 			}
-			if worst := slices.Max(took); worst > 120*time.Millisecond {
-				t.Errorf("a join took %v without Redis", worst)
+			slices.Sort(took)
+			// The first few wait for Redis, at most velocity.Patience each; then the
+			// breaker is open. The rest of a second is for a busy machine.
+			if typical, worst := took[len(took)*8/10], took[len(took)-1]; typical > 60*time.Millisecond || worst > time.Second {
+				t.Errorf("without Redis a join takes %v, and %v at worst", typical, worst)
 			}
 			b = s.from("127.0.3.1")
 			answer = b.solved()
@@ -263,6 +268,24 @@ func TestMetricsNameWhatHappened(t *testing.T) {
 	}
 	if s.metric("velocity_keys", nil) == 0 {
 		t.Error("no keys are counted")
+	}
+}
+
+func TestTheAccessLogNamesTheDecision(t *testing.T) {
+	s := newSite(t)
+	file := filepath.Join(t.TempDir(), "access.log")
+	s.load(s.caddyfile("", "log {\noutput file "+file+"\n}\nbotguard\n"+passedOn))
+	b := s.from("127.0.1.1")
+	b.join("")
+	b.join("nonsense")
+	b.do(http.MethodGet, "/", nil, "") // on the same connection: the lines before are written
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(raw), "\n")
+	if !strings.Contains(lines[0], `"botguard":"challenged"`) || !strings.Contains(lines[1], `"botguard":"failed","botguard_reason":"malformed"`) {
+		t.Errorf("%s", raw)
 	}
 }
 

@@ -11,8 +11,13 @@
 //	tickets:{ROOM}:revoked     zset    visitor → revoked at, unix ms        session
 //	tickets:{ROOM}:board       string  the encoded board                    about a second
 //
+// Beside them, one counter for each key of a velocity limit, by the hashes of the
+// rule and of the key, without a hash tag (written by internal/velocity alone):
+//
+//	tickets:velocity:RULE:KEY  string  how often in this window             the window
+//
 // A fan who waits costs one member of queue and nothing else; five million of
-// them are some 600 MB. Every key is written by the scripts of internal/queue alone.
+// them are some 600 MB. Every key of a room is written by the scripts of internal/queue alone.
 package rediskey
 
 import (
