@@ -8,6 +8,8 @@ package main
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/imports"
 )
 
 func main() { caddycmd.Main() }
