@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	_ "embed" // for the files
+	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,14 +18,23 @@ import (
 // AssetPrefix is where the page's files are. No room can be called "-".
 const AssetPrefix = "/.waitroom/-/"
 
-//go:embed page.js
-var script string
+//go:embed script/*.js
+var scripts embed.FS
+
+// parts of the page's script, in the order in which they are put together: one
+// module, one request.
+var parts = []string{"format", "fan", "show", "announce", "call", "work", "follow", "turn", "start"}
 
 //go:embed solver.js
 var solver string
 
 //go:embed page.css
 var style string
+
+// still is the style of a browser without scripts.
+//
+//go:embed still.css
+var still string
 
 // Asset is a file of the page. Its name has the hash of its content, so that it
 // can be kept for ever by browsers and caches.
@@ -33,33 +43,60 @@ type Asset struct {
 	plain, gzipped []byte
 }
 
-var assets = sync.OnceValue(func() map[string]*Asset {
-	all := make(map[string]*Asset)
-	add := func(name, extension, contentType, text string) string {
-		sum := sha256.Sum256([]byte(text))
-		path := AssetPrefix + name + "." + hex.EncodeToString(sum[:8]) + extension
-		var packed bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is a valid one
-		_, _ = z.Write([]byte(text))                               // a buffer does not fail
-		_ = z.Close()
-		all[path] = &Asset{contentType, []byte(text), packed.Bytes()}
-		return path
-	}
-	names.solver = add("solver", ".js", "text/javascript; charset=utf-8", solver)
-	names.script = add("page", ".js", "text/javascript; charset=utf-8", script)
-	names.style = add("page", ".css", "text/css; charset=utf-8", theme.CSS+style)
-	return all
+// files are all assets and the paths that the page names.
+type files struct {
+	all                          map[string]*Asset
+	script, solver, style, still string
+}
+
+var assets = sync.OnceValue(func() *files {
+	f := &files{all: make(map[string]*Asset)}
+	f.solver = f.add("solver", ".js", "text/javascript; charset=utf-8", solver)
+	f.script = f.add("page", ".js", "text/javascript; charset=utf-8", script(f.solver))
+	f.style = f.add("page", ".css", "text/css; charset=utf-8", theme.CSS+style)
+	f.still = f.add("still", ".css", "text/css; charset=utf-8", still)
+	return f
 })
 
-// names are the paths of the files, set with assets.
-var names struct{ script, solver, style string }
+// script puts the parts together, after the words they use.
+func script(solver string) string {
+	constants, err := json.Marshal(map[string]any{
+		"words": words, "chances": chances, "links": links, "openings": openings, "what": what, "solver": solver,
+	})
+	if err != nil { // maps of strings: it cannot be
+		panic(err)
+	}
+	var out strings.Builder
+	out.WriteString("const say = " + string(constants) + ";\n")
+	for _, part := range parts {
+		text, err := scripts.ReadFile("script/" + part + ".js")
+		if err != nil { // the build embedded it, and a test reads it
+			panic(err)
+		}
+		out.Write(text)
+	}
+	return out.String()
+}
 
-func scriptPath() string { assets(); return names.script }
-func solverPath() string { assets(); return names.solver }
-func stylePath() string  { assets(); return names.style }
+// add packs a file and names it.
+func (f *files) add(name, extension, contentType, text string) (path string) {
+	sum := sha256.Sum256([]byte(text))
+	path = AssetPrefix + name + "." + hex.EncodeToString(sum[:8]) + extension
+	var packed bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is a valid one
+	_, _ = z.Write([]byte(text))                               // a buffer does not fail
+	_ = z.Close()
+	f.all[path] = &Asset{contentType, []byte(text), packed.Bytes()}
+	return path
+}
+
+func scriptPath() string { return assets().script }
+func solverPath() string { return assets().solver }
+func stylePath() string  { return assets().style }
+func stillPath() string  { return assets().still }
 
 // FindAsset finds the file that a path names, nil if none.
-func FindAsset(path string) *Asset { return assets()[path] }
+func FindAsset(path string) *Asset { return assets().all[path] }
 
 // ServeHTTP sends the file.
 func (a *Asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,8 @@
 // server, so that a browser without scripts sees the same as any other, and kept
 // current by a script where there is one. It makes no request to any other host.
 //
-// The words are in one place (words.go) and serve both sides.
+// The words are in one place (words.go) and serve both sides. The script is in
+// script/, one idea a file, and is sent as one.
 package waitroompage
 
 import (
@@ -23,7 +24,7 @@ import (
 type Page struct {
 	Status   room.Status
 	Joined   bool   // the fan has a place
-	Degraded bool   // Redis is away
+	Degraded bool   // Redis is away; Status may say so as well
 	Missed   bool   // the fan's turn has passed unclaimed
 	Base     string // of the room's endpoints: "/.waitroom/arena/"
 	Location string // local path that the fan wanted
@@ -40,46 +41,40 @@ type view struct {
 	Page
 	State    string
 	Words    Words
+	Text     string
+	Title    string
+	Message  string
 	Numbers  bool
 	Position string
 	Ahead    string
 	Waiting  string
 	ETA      string
 	Chance   string
-	Stock    []stockLine
-	To       string // ?to= of the forms
+	Crowd    bool
+	Opening  string // what the countdown leads to; empty without one
+	Opens    string
+	Left     string // until then
+	Stock    stock
+	Action   func(string) string
 	Script   string
 	Style    string
+	Still    string
 	Data     template.JS
 	CanJoin  bool
 	CanLeave bool
 	CanEnter bool
+	Refresh  int // seconds until a browser without scripts looks again; 0 for never
+	Outcomes []struct{ ID, Text string }
 }
-
-type stockLine struct{ Name, Price, Left string }
 
 // Render writes the page.
 func Render(w io.Writer, p Page) error {
-	state := stateOf(p)
-	v := view{
-		Page: p, State: state, Words: words[state],
-		Position: grouped(p.Status.Position), Ahead: grouped(p.Status.Ahead), Waiting: grouped(p.Status.Waiting),
-		Numbers: p.Status.Position > 0 && (state == "waiting" || state == "paused" || state == "degraded"),
-		Chance:  chances[p.Status.Chance], Stock: stockOf(p.Status.Stock),
-		To: "?to=" + url.QueryEscape(p.Location), Script: scriptPath(), Style: stylePath(),
-		CanJoin:  state == "joining" || state == "missed" || state == "lobby" && !p.Joined,
-		CanEnter: state == "admitted",
-		CanLeave: p.Joined && (state == "waiting" || state == "paused" || state == "lobby" || state == "degraded"),
-	}
-	if p.Status.ETA != nil {
-		v.ETA = between(p.Status.ETA.Low, p.Status.ETA.High)
-	}
-	data, err := v.data()
+	p.Status.Degraded = p.Status.Degraded || p.Degraded
+	v, err := p.view()
 	if err != nil {
 		return err
 	}
-	v.Data = template.JS(data) //nolint:gosec // encoding/json has escaped <, > and & in it
-	var out bytes.Buffer       // a page that cannot be drawn is not sent in half
+	var out bytes.Buffer // a page that cannot be drawn is not sent in half
 	if err := page.Execute(&out, v); err != nil {
 		return fmt.Errorf("drawing the waiting-room page: %w", err)
 	}
@@ -87,49 +82,95 @@ func Render(w io.Writer, p Page) error {
 	return err
 }
 
-// stateOf is the key of the words that fit.
+func (p Page) view() (*view, error) {
+	state, s := stateOf(p), p.Status
+	waits := state == room.FanWaiting || state == string(room.Paused) || state == pageDegraded
+	v := &view{
+		Page: p, State: state, Words: words[state], Text: words[state].Text, Title: words[state].Title, Message: s.Message,
+		Position: grouped(s.Position), Ahead: ahead(s.Ahead), Waiting: grouped(s.Waiting), ETA: "not known yet",
+		Numbers: waits && s.Position > 0,
+		Crowd:   s.State == string(room.Lobby) && s.Waiting > 0,
+		Stock:   stockOf(s.Stock, p.Now),
+		Action:  func(do string) string { return p.Base + do + "?to=" + url.QueryEscape(p.Location) },
+		Script:  scriptPath(), Style: stylePath(), Still: stillPath(),
+		CanJoin:  state == pageJoining || state == pageMissed,
+		CanEnter: state == room.FanAdmitted,
+		CanLeave: p.Joined && (waits || state == string(room.Lobby)),
+		Outcomes: outcomes,
+	}
+	if state == pageDegraded && s.Message != "" { // said once
+		v.Text, v.Message = s.Message, ""
+	}
+	if v.Numbers {
+		v.Title = v.Position + " · " + v.Title
+		v.Chance = chances[s.Chance]
+		if s.ETA != nil {
+			v.ETA = between(s.ETA.Low, s.ETA.High)
+		}
+	}
+	if opening, ok := openings[s.State]; ok && s.Opens != nil {
+		left := int64(max(0, s.Opens.Sub(p.Now)).Seconds())
+		v.Opening, v.Opens, v.Left = opening, s.Opens.UTC().Format("2 January 2006, 15:04 MST"), between(left, left)
+	}
+	if state != string(room.SoldOut) && state != string(room.Closed) {
+		v.Refresh = max(2, s.PollAfter)
+	}
+	data, err := v.data()
+	v.Data = template.JS(data) //nolint:gosec // encoding/json has escaped <, > and & in it
+	return v, err
+}
+
+// stateOf is the key of the words that fit. The script decides in the same order.
 func stateOf(p Page) string {
 	switch s := p.Status.State; {
 	case p.Missed:
-		return "missed"
+		return pageMissed
 	case s == room.FanAdmitted || s == room.FanActive:
-		return "admitted"
-	case s == string(room.SoldOut) || s == string(room.Closed) || s == string(room.Scheduled) || s == string(room.Lobby):
+		return room.FanAdmitted
+	case s == string(room.SoldOut) || s == string(room.Closed) || s == string(room.Scheduled):
 		return s
 	case !p.Joined:
-		return "joining"
-	case p.Degraded:
-		return "degraded"
+		return pageJoining
+	case s == string(room.Lobby):
+		return s
+	case p.Status.Degraded || p.Degraded:
+		return pageDegraded
 	case s == string(room.Paused):
-		return "paused"
+		return s
 	}
-	return "waiting"
+	return room.FanWaiting
 }
 
 // data is what the script begins with.
 func (v *view) data() ([]byte, error) {
-	return json.Marshal(map[string]any{
-		"status": v.Status, "state": v.State, "joined": v.Joined, "base": v.Base, "location": v.Location,
-		"now": v.Now.UnixMilli(), "words": words, "chances": chances, "solver": solverPath(),
-	})
+	start := struct {
+		Status   room.Status `json:"status"`
+		State    string      `json:"state"`
+		Joined   bool        `json:"joined"`
+		Base     string      `json:"base"`
+		Location string      `json:"location"`
+		Now      int64       `json:"now"` // ms
+		// Decimals by currency: a browser's own table may differ from ours.
+		Digits map[string]int `json:"digits"`
+	}{v.Status, v.State, v.Joined, v.Base, v.Location, v.Now.UnixMilli(), make(map[string]int)}
+	if s := v.Status.Stock; s != nil {
+		if n, err := money.Exponent(s.Currency); err == nil {
+			start.Digits[s.Currency] = n
+		}
+	}
+	out, err := json.Marshal(start)
+	if err != nil {
+		return nil, fmt.Errorf("writing the data of the waiting-room page: %w", err)
+	}
+	return out, nil
 }
 
-func stockOf(s *room.Stock) []stockLine {
-	if s == nil || s.State == room.StockNotOpen {
-		return nil
+// ahead says how many are ahead.
+func ahead(n int) string {
+	if n <= 0 {
+		return "nobody"
 	}
-	lines := make([]stockLine, 0, len(s.Categories))
-	for _, c := range s.Categories {
-		left := grouped(c.Free) + " left"
-		switch {
-		case c.Free == 0 && c.Held > 0:
-			left = "all held, may come back"
-		case c.Free == 0:
-			left = "sold out"
-		}
-		lines = append(lines, stockLine{c.Name, money.Format(c.Price, s.Currency), left})
-	}
-	return lines
+	return grouped(n)
 }
 
 // CSP is the policy of the page: nothing from anywhere else. stream is the

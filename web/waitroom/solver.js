@@ -1,7 +1,7 @@
-// Solves the puzzles of a challenge, away from the page so that it stays smooth.
-// The form of tokens and answers is written down in package pow. SHA-256 is
-// written out here because crypto.subtle answers asynchronously, which costs more
-// than a hash, and is missing over plain HTTP.
+// Solves puzzles of a challenge, away from the page so that it stays smooth. The
+// form of tokens is written down in package pow. SHA-256 is written out here
+// because crypto.subtle answers asynchronously, which costs more than a hash, and
+// is missing over plain HTTP.
 
 const K = new Int32Array(64);
 const INITIAL = new Int32Array(8);
@@ -26,7 +26,7 @@ function compress(state) {
 		const s1 = (y >>> 17 | y << 15) ^ (y >>> 19 | y << 13) ^ y >>> 10;
 		W[i] = W[i - 16] + s0 + W[i - 7] + s1 | 0;
 	}
-	let [a, b, c, d, e, f, g, h] = state;
+	let a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
 	for (let i = 0; i < 64; i++) {
 		const s1 = (e >>> 6 | e << 26) ^ (e >>> 11 | e << 21) ^ (e >>> 25 | e << 7);
 		const t1 = h + s1 + (e & f ^ ~e & g) + K[i] + W[i] | 0;
@@ -34,8 +34,8 @@ function compress(state) {
 		const t2 = s0 + (a & b ^ a & c ^ b & c) | 0;
 		h = g; g = f; f = e; e = d + t1 | 0; d = c; c = b; b = a; a = t1 + t2 | 0;
 	}
-	state[0] = state[0] + a | 0; state[1] = state[1] + b | 0; state[2] = state[2] + c | 0; state[3] = state[3] + d | 0;
-	state[4] = state[4] + e | 0; state[5] = state[5] + f | 0; state[6] = state[6] + g | 0; state[7] = state[7] + h | 0;
+	state[0] += a; state[1] += b; state[2] += c; state[3] += d;
+	state[4] += e; state[5] += f; state[6] += g; state[7] += h;
 }
 
 // digest is SHA-256 of ASCII text, as eight words.
@@ -57,9 +57,6 @@ function digest(text) {
 	return state;
 }
 
-const decode = text => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), c => c.charCodeAt(0));
-const encode = bytes => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-
 // solve finds the nonce of one puzzle: a message of 40 bytes is one block.
 function solve(seed, puzzle, bits) {
 	const state = new Int32Array(8);
@@ -71,22 +68,12 @@ function solve(seed, puzzle, bits) {
 		compress(state);
 		if (state[0] >>> 32 - bits === 0) return nonce;
 	}
-	return 0;
+	throw new Error("a puzzle has no solution");
 }
 
-export function answer(token, progress) {
-	const body = decode(token);
-	const count = body[2], bits = body[3];
-	const seed = digest(token);
-	const nonces = new Uint8Array(count * 4);
-	for (let puzzle = 0; puzzle < count; puzzle++) {
-		new DataView(nonces.buffer).setUint32(puzzle * 4, solve(seed, puzzle, bits));
-		progress?.((puzzle + 1) / count);
-	}
-	return `${token}.${encode(nonces)}`;
-}
-
-self.onmessage = event => {
-	const done = answer(event.data, share => self.postMessage({ share }));
-	self.postMessage({ answer: done });
+// Each worker takes every step-th puzzle.
+self.onmessage = ({ data: { token, from, step } }) => {
+	const head = atob(token.slice(0, 8).replaceAll("-", "+").replaceAll("_", "/")); // the first six bytes of the body
+	const count = head.charCodeAt(2), bits = head.charCodeAt(3), seed = digest(token);
+	for (let puzzle = from; puzzle < count; puzzle += step) self.postMessage({ puzzle, nonce: solve(seed, puzzle, bits) });
 };

@@ -1,58 +1,97 @@
 package waitroompage
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
-// Words say how things stand: a headline and one honest sentence.
+// Words say how things stand: a headline and one honest sentence. They must be
+// true with and without scripts.
 type Words struct {
-	Title string `json:"title"` // of the tab
-	Head  string `json:"head"`
-	Text  string `json:"text"`
+	Title  string `json:"title"` // of the tab
+	Head   string `json:"head"`
+	Text   string `json:"text"`
+	Button string `json:"button,omitempty"` // of joining, where that is offered
 }
+
+// States of the page that are not states of a fan.
+const (
+	pageJoining  = "joining"
+	pageDegraded = "degraded"
+	pageMissed   = "missed"
+)
+
+const lobbyRule = "Everybody who is here when the countdown ends gets a place by draw. The order of arrival does not matter, and reloading changes nothing."
 
 // words by state of the page. The script has no others.
 var words = map[string]Words{
-	"joining": {"Joining the queue", "Joining the queue …",
-		"Your browser is doing a small calculation that keeps bots out. It takes a second or two."},
+	pageJoining: {"Joining the queue", "Joining the queue",
+		"Your browser takes your place by itself, after a small calculation that keeps bots out. If nothing happens within a few seconds, press the button.", "Join the queue"},
 	"scheduled": {"Not open yet", "The doors are still closed",
-		"You can come in when the countdown ends. Coming earlier gives no better place."},
-	"lobby": {"You are here in time", "You are here in time",
-		"Everybody who is here when the countdown ends gets a place by lot. It does not matter when you came, and reloading changes nothing."},
+		"You can come in when the countdown ends. Coming earlier gives no better place.", ""},
+	"lobby": {"You are here in time", "You are here in time", lobbyRule + " Please keep this page open.", ""},
 	"waiting": {"In the queue", "You are in the queue",
-		"Keep this page open and you will be let in automatically. If you close it, come back in this browser within a minute or two: your place is kept that long."},
-	"paused": {"Paused", "The queue is paused for a moment",
-		"Nobody is being let in right now. Your place is safe, and nobody overtakes you."},
-	"degraded": {"Your place is safe", "We are having a technical problem",
-		"Your place is safe. Please stay on this page; it goes on by itself."},
+		"Keep this page open until it is your turn. You may also close it and come back in this browser: you keep your place, unless your turn passes while you are away.", ""},
+	"paused": {"The queue is paused", "The queue is paused for a moment",
+		"Nobody is being let in right now. Your place is safe, and nobody overtakes you.", ""},
+	pageDegraded: {"Your place is safe", "Your place is safe",
+		"We are having a technical problem. Please stay on this page; the queue goes on by itself.", ""},
 	"admitted": {"It is your turn!", "It is your turn!",
-		"You are being let in."},
-	"missed": {"Your turn has passed", "Your turn has passed",
-		"It was your turn, but it was not taken in time, so it went to the next in line. You can join again at the end of the queue."},
+		"You are being let in. If nothing happens within a few seconds, press the button.", ""},
+	pageMissed: {"Your turn has passed", "Your turn has passed",
+		"It was your turn, but it was not taken in time, so it went to the next in line. You can join again at the end of the queue.", "Join again"},
 	"sold-out": {"Sold out", "Sold out",
-		"All tickets are sold. Thank you for waiting. There is nothing more to wait for on this page."},
-	"closed": {"The sale is over", "The sale is over", "This sale has ended."},
+		"All tickets are sold. Thank you for waiting; we are sorry that there was none left for you. You can close this page.", ""},
+	"closed": {"The sale is over", "The sale is over", "This sale has ended. You can close this page.", ""},
 	"left": {"You have left the queue", "You have left the queue",
-		"Your place went to the people behind you. You can join again at the end of the queue."},
+		"Your place went to the people behind you. You can join again at the end of the queue.", "Join again"},
+	"lost": {"You are not in the queue", "You are not in the queue any more",
+		"This browser has no place: it was given up, perhaps in another tab, or its turn has passed. You can join again at the end of the queue.", "Join again"},
 	"full": {"The queue is full", "The queue is full",
-		"More people are waiting than there can be tickets for. Please try again later."},
-	"challenge": {"We could not let you join", "We could not let you join",
-		"Your browser's answer was not accepted. Please try again."},
-	"busy": {"A moment, please", "A moment, please",
-		"Too many requests came from your network. We try again by ourselves in a moment."},
-	"offline": {"Trying again …", "The connection is lost",
-		"Your place is safe. We are trying to reach the queue again."},
+		"More people are waiting than there can be tickets for, so nobody else can join right now. You can try again later.", "Try again"},
+	"refused": {"We could not let you join", "We could not let you join",
+		"Your browser could not take a place. Please try again; if it keeps failing, try another browser.", "Try again"},
+	"cookies": {"Please allow cookies", "Please allow cookies",
+		"Your place is kept in a cookie of this site, and your browser refuses it. Please allow cookies for this site and try again.", "Try again"},
 }
 
 // chances says what a position is worth, in words.
 var chances = map[room.Chance]string{
 	room.ChanceLikely:   "There should still be tickets when it is your turn.",
-	room.ChanceUnlikely: "Tickets may be gone before it is your turn. Some people ahead of you may not buy.",
+	room.ChanceUnlikely: "Tickets may be gone before it is your turn. Some people ahead of you may not buy, so waiting can still be worth it.",
 	room.ChanceNone:     "All tickets are sold.",
-	room.ChanceUnknown:  "",
+}
+
+// links says how fresh the page is.
+var links = map[string]string{
+	"live":    "Live",
+	"polling": "Updated every few seconds",
+	"lost":    "Connection lost. Your place is safe. Trying again …",
+	"offline": "Connection lost. Trying again …", // of a fan without a place
+	"busy":    "Many people are here right now. Your request is sent again in a moment; nothing is lost.",
+}
+
+// openings say what the countdown leads to.
+var openings = map[string]string{"scheduled": "The sale opens in", "lobby": "The draw is in"}
+
+// what says how much of a price category is left.
+var what = map[string]string{
+	"left": "left", "held": "all in baskets", "gone": "sold out",
+	"allHeld": "Every ticket is in somebody's basket right now. Some usually come back.",
+	"next":    "The next one may come back in",
+	"tickets": "tickets left",
+}
+
+// outcomes tell a browser without scripts what became of a form it sent: the
+// answer leads back to the page, with the code of the refusal as fragment.
+var outcomes = []struct{ ID, Text string }{
+	{"turn-missed", words[pageMissed].Head + ". " + words[pageMissed].Text},
+	{"not-queued", words["lost"].Head + ". " + words["lost"].Text},
+	{"queue-full", words["full"].Head + ". " + words["full"].Text},
+	{"left", words["left"].Head + ". " + words["left"].Text},
+	{"not-yet", "It is not your turn yet. Your place is safe."},
+	{"unavailable", "We are having a technical problem. Nothing is lost; please try again in a few seconds."},
 }
 
 // grouped writes 1204331 as 1,204,331.
@@ -64,35 +103,48 @@ func grouped(n int) string {
 	return s
 }
 
-// between writes an estimate as people say it; page.js does the same.
+const minute, hour, day = 60, 3600, 24 * 3600 // in seconds
+
+// between writes an estimate as people say it, and no finer than it is known:
+// the longer the wait, the coarser the step, always rounded outwards. The script
+// does the same.
 func between(low, high int64) string {
-	const minute, hour = 60, 3600
 	switch {
+	case low >= day:
+		return "more than a day"
 	case high < minute:
 		return "less than a minute"
-	case high < 2*hour:
-		a, b := low/minute, (high+minute-1)/minute
-		if a == b {
-			return fmt.Sprintf("about %s", plural(b, "minute"))
-		}
-		if a < 1 {
-			return fmt.Sprintf("up to %s", plural(b, "minute"))
-		}
-		return fmt.Sprintf("%d to %s", a, plural(b, "minute"))
+	case high <= 20*minute:
+		return span(low, high, minute, "minute", func(s int64) string { return strconv.FormatInt(s/minute, 10) })
+	case high <= 90*minute:
+		return span(low, high, 5*minute, "minute", func(s int64) string { return strconv.FormatInt(s/minute, 10) })
 	}
-	a, b := low/hour, (high+hour-1)/hour
-	if a < 1 {
-		return fmt.Sprintf("up to %s", plural(b, "hour"))
-	}
-	if a == b {
-		return fmt.Sprintf("about %s", plural(b, "hour"))
-	}
-	return fmt.Sprintf("%d to %s", a, plural(b, "hour"))
+	return span(low, high, hour/2, "hour", halves)
 }
 
-func plural(n int64, unit string) string {
-	if n == 1 {
-		return "1 " + unit
+func span(low, high, step int64, unit string, write func(int64) string) string {
+	from, to := low/step*step, (high+step-1)/step*step
+	end := write(to) + " " + unit
+	if write(to) != "1" {
+		end += "s"
 	}
-	return fmt.Sprintf("%d %ss", n, unit)
+	switch from {
+	case to:
+		return "about " + end
+	case 0:
+		return "up to " + end
+	}
+	return "about " + write(from) + " to " + end
+}
+
+// halves writes seconds as hours: 1½.
+func halves(seconds int64) string {
+	s := strconv.FormatInt(seconds/hour, 10)
+	switch {
+	case seconds%hour == 0:
+		return s
+	case seconds < hour:
+		return "½"
+	}
+	return s + "½"
 }

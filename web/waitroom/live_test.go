@@ -1,0 +1,531 @@
+package waitroompage
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/pow"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
+)
+
+// line is what a stream says of a place.
+func line(position int) map[string]any {
+	return map[string]any{
+		"state": "waiting", "position": position, "ahead": position - 1, "waiting": 48211,
+		"eta": map[string]int{"low": 700, "high": 1050}, "chance": "likely", "message": "", "stock": nil, "opens": nil,
+	}
+}
+
+func with(doc map[string]any, name string, value any) map[string]any {
+	doc[name] = value
+	return doc
+}
+
+func TestAFanJoinsDoesTheWorkAndSeesItsPosition(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), false)
+	s.work = pow.DefaultWork
+	b := openTab(t, s).open("/")
+	b.reads("position", "1,205")
+	b.reads("ahead", "1,204")
+	b.reads("eta", "about 11 to 18 minutes")
+	b.until("the tab tells it", `document.title === "1,205 · In the queue"`)
+	if got := len(s.called("POST join")); got != 2 {
+		t.Errorf("it took %d joins: one to be asked and one to answer", got)
+	}
+	if b.holds(seen("join")) || b.holds(seen("work")) {
+		t.Error("the page still offers to join")
+	}
+}
+
+func TestABrowserThatCannotCalculateWaitsInstead(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), false)
+	s.work, s.noSolver = pow.Work{Count: 1, Bits: 1, Wait: time.Second, Life: time.Minute}, true
+	b := openTab(t, s).open("/")
+	b.reads("position", "1,205")
+}
+
+func TestThePositionIsLiveAndNeverGoesUp(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	b.reads("link", "Live")
+	progress := b.value(`document.getElementById("bar").value`)
+	s.send("position", with(line(905), "waiting", 7))
+	b.reads("waiting", "7") // the line was read
+	if got := b.value(`document.getElementById("position").textContent`); got != "900" {
+		t.Errorf("the position went up to %s", got)
+	}
+	s.send("position", line(450))
+	b.reads("position", "450")
+	if b.holds(`document.getElementById("bar").value <= ` + progress) {
+		t.Error("the progress did not move on")
+	}
+
+	b.do("reloading", chromedp.Reload()) // the server still says 1205
+	b.state("waiting")
+	b.reads("position", "450")
+	if b.holds(`document.getElementById("bar").value <= ` + progress) {
+		t.Error("the progress went back with the reload")
+	}
+	s.until("the new stream tells what was seen", func() bool {
+		return strings.HasSuffix(s.calls[len(s.calls)-1], "stream?seen=450")
+	})
+}
+
+func TestADroppedStreamIsOpenedAgainWithWhatWasSeen(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.write("retry: 200\n\n")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	s.drop()
+	b.reads("link", "Connection lost. Your place is safe. Trying again …")
+	s.send("position", line(880))
+	b.reads("position", "880")
+	b.reads("link", "Live")
+	if got := s.called("GET stream?seen=900"); len(got) != 1 {
+		t.Errorf("reconnected by %q", s.called("GET stream"))
+	}
+}
+
+func TestARetryOfTheServerIsAtLeastWaited(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.write("retry: 1500\n\n")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	dropped := time.Now()
+	s.drop()
+	s.until("the stream is open again", func() bool { return len(s.streams) > 0 })
+	if waited := time.Since(dropped); waited < 1500*time.Millisecond {
+		t.Errorf("it came back after %v", waited)
+	}
+}
+
+func TestARefusedStreamIsReplacedByPolling(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.page.Status.PollAfter = 1
+	s.refuse("stream", refusal{status: 503, code: "no-stream"})
+	b := openTab(t, s).open("/")
+	b.reads("link", "Updated every few seconds")
+	s.change(func(p *Page) { p.Status.Position, p.Status.Ahead = 700, 699 })
+	b.reads("position", "700")
+	s.until("the next poll tells what was seen", func() bool {
+		return strings.HasSuffix(s.calls[len(s.calls)-1], "status?seen=700")
+	})
+	s.refuse("stream")
+	s.until("the stream is tried again", func() bool { return len(s.streams) > 0 })
+	s.send("position", line(650))
+	b.reads("link", "Live")
+}
+
+func TestAFanWhoseTurnItIsClaimsAndGoesIn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.refuse("claim", refusal{status: 409, code: "not-yet", retry: "1", times: 1}, refusal{status: 503, code: "unavailable", retry: "1", times: 1})
+	b := openTab(t, s).open("/shows/9?from=mail")
+	s.send("admitted", map[string]string{"state": "admitted", "claimBy": "2026-12-01T12:02:00Z"})
+	b.reads("head", "It is your turn!")
+	b.until("it is announced at once", `document.getElementById("alert").getAttribute("role") === "alert" && document.getElementById("alert").textContent === "It is your turn!"`)
+	b.until("the fan is inside", `document.getElementById("inside") && location.pathname === "/inside"`)
+	claims := s.called("POST claim")
+	if len(claims) != 3 || claims[2] != "POST claim?to=%2Fshows%2F9%3Ffrom%3Dmail" {
+		t.Errorf("claimed by %q", claims)
+	}
+}
+
+func TestAClaimLeadsToNoOtherSite(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.refuse("claim", refusal{status: 200, body: `{"location":"https://evil.example/"}`, times: 1})
+	b := openTab(t, s).open("/shows/9")
+	s.send("admitted", map[string]string{"state": "admitted"})
+	b.until("the fan stays on the site", fmt.Sprintf(`location.href === %q`, s.URL+"/"))
+}
+
+func TestATurnThatWasMissedIsSaidAndTheFanMayJoinAgain(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.refuse("claim", refusal{status: 410, code: "turn-missed"})
+	b := openTab(t, s).open("/")
+	s.send("position", line(3))
+	b.reads("position", "3")
+	s.send("admitted", map[string]string{"state": "admitted"})
+	b.state("missed")
+	b.until("it offers to join again", seen("join"))
+	s.change(func(p *Page) { p.Joined = false })
+	b.do("joining again", chromedp.Click("#join button"))
+	b.reads("position", "1,205") // higher than the last one, which is gone
+}
+
+func TestATurnThatWasNoneGoesBackToTheQueue(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.refuse("claim", refusal{status: 409, code: "not-yet", times: 5})
+	b := openTab(t, s).open("/")
+	s.send("admitted", map[string]string{"state": "admitted"})
+	b.state("admitted")
+	b.state("waiting")
+	s.send("position", line(2))
+	b.reads("position", "2")
+}
+
+func TestSoldOutEndsTheWait(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	s.send("soldout", map[string]any{"state": "sold-out", "waiting": 4, "message": "", "stock": nil, "opens": nil})
+	b.reads("head", "Sold out")
+	b.until("it is announced", `document.getElementById("polite").textContent.startsWith("Sold out.")`)
+	for _, id := range []string{"numbers", "options", "join", "enter", "link"} {
+		if b.holds(seen(id)) {
+			t.Errorf("%s is still shown", id)
+		}
+	}
+	s.until("the stream is closed", func() bool { return len(s.streams) == 0 })
+	if got := s.called("GET status"); len(got) != 0 {
+		t.Errorf("it goes on asking: %q", got)
+	}
+}
+
+func TestSoldOutAtTheClaimEndsTheWait(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.refuse("claim", refusal{status: 410, code: "sold-out"})
+	b := openTab(t, s).open("/")
+	s.send("admitted", map[string]string{"state": "admitted"})
+	b.state("sold-out")
+}
+
+func TestAPauseAndAMessageAreShownAndTaken(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.send("state", map[string]any{"state": "paused", "waiting": 9, "message": "", "stock": nil, "opens": nil})
+	b.reads("head", "The queue is paused for a moment")
+	s.send("message", map[string]string{"message": "<b>The band</b> is late."})
+	b.reads("message", "<b>The band</b> is late.")
+	b.until("it is announced", `document.getElementById("polite").textContent.includes("The band")`)
+	s.send("position", with(line(900), "message", ""))
+	b.state("waiting")
+	if b.holds(seen("message")) {
+		t.Error("the message is still shown")
+	}
+}
+
+func TestATechnicalProblemIsSaidAndEndsByItself(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.send("position", with(with(line(900), "degraded", true), "message", "We are having a technical problem."))
+	b.reads("head", "Your place is safe")
+	b.reads("text", "We are having a technical problem.")
+	b.reads("position", "900")
+	if b.holds(seen("message")) {
+		t.Error("the same is said twice")
+	}
+	s.send("position", line(899))
+	b.reads("head", "You are in the queue")
+}
+
+func TestTheCountdownRunsAndTheDrawTurnsItIntoAPlace(t *testing.T) {
+	t.Parallel()
+	opens := time.Now().Add(90 * time.Second)
+	lobby := room.Status{State: "lobby", Waiting: 12, Opens: &opens}
+	s := newStage(t, lobby, true)
+	b := openTab(t, s).open("/")
+	b.reads("head", "You are here in time")
+	b.reads("here", "12")
+	b.until("it counts down", `/^01:\d\d$/.test(document.getElementById("countdown").textContent)`)
+	before := b.value(`document.getElementById("countdown").textContent`)
+	b.until("a second passes", fmt.Sprintf(`document.getElementById("countdown").textContent !== %q`, before))
+	s.send("state", map[string]any{"state": "open", "waiting": 12, "message": "", "stock": nil, "opens": opens})
+	s.send("position", with(line(5), "opens", opens))
+	b.reads("position", "5")
+	if b.holds(seen("opening")) {
+		t.Error("the countdown is still shown")
+	}
+}
+
+func TestAFanWhoComesEarlyIsLetInWhenTheDoorsOpen(t *testing.T) {
+	t.Parallel()
+	opens := time.Now().Add(2 * time.Second)
+	s := newStage(t, room.Status{State: "scheduled", Opens: &opens}, false)
+	b := openTab(t, s).open("/")
+	b.reads("head", "The doors are still closed")
+	s.until("it looks at the board", func() bool { return strings.Contains(strings.Join(s.calls, " "), "GET board") })
+	if got := s.called("POST join"); len(got) != 0 {
+		t.Errorf("it knocked: %q", got)
+	}
+	s.change(func(p *Page) { p.Status = waiting() })
+	b.reads("position", "1,205")
+}
+
+func TestAFullQueueIsSaidAndTriedAgainOnlyByHand(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), false)
+	s.refuse("join", refusal{status: 503, code: "queue-full", retry: "60"})
+	b := openTab(t, s).open("/")
+	b.reads("head", "The queue is full")
+	s.refuse("join")
+	b.do("trying again", chromedp.Click("#join button"))
+	b.reads("position", "1,205")
+	if got := len(s.called("POST join")); got != 2 {
+		t.Errorf("%d joins", got)
+	}
+}
+
+func TestALimitIsWaitedOutAndABrokenAnswerRepeated(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), false)
+	s.refuse("join",
+		refusal{status: 429, code: "too-many-requests", retry: "1", times: 1},
+		refusal{status: 502, body: "<html>bad gateway</html>", times: 1},
+		refusal{status: 200, body: "<html>welcome to the hotel's network</html>", times: 1})
+	b := openTab(t, s)
+	began := time.Now()
+	b.open("/")
+	b.until("it says that many are here", `document.getElementById("link").dataset.link === "busy"`)
+	b.reads("position", "1,205")
+	if waited := time.Since(began); waited < time.Second {
+		t.Errorf("it came again after %v", waited)
+	}
+	if got := len(s.called("POST join")); got != 4 {
+		t.Errorf("%d joins", got)
+	}
+}
+
+func TestAnUnknownRefusalIsSaidAndTriedAgainByHand(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), false)
+	s.refuse("join", refusal{status: 403, code: "cross-origin"})
+	b := openTab(t, s).open("/")
+	b.state("refused")
+	b.until("it offers to try again", seen("join"))
+}
+
+func TestLeavingAsksFirstAndTellsTheOtherTabs(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	other := b.another().open("/")
+	s.until("both listen", func() bool { return len(s.streams) == 2 })
+	s.send("position", line(900))
+	b.reads("position", "900")
+	other.reads("position", "900")
+	if b.holds(seen("give-up")) {
+		t.Fatal("one tap gives up the place")
+	}
+	b.do("leaving", chromedp.Click("#leave summary"), chromedp.WaitVisible("#give-up button"), chromedp.Click("#give-up button"))
+	b.reads("head", "You have left the queue")
+	other.reads("head", "You have left the queue")
+	s.until("nobody listens any more", func() bool { return len(s.streams) == 0 })
+	if got := s.called("POST join"); len(got) != 0 {
+		t.Errorf("a tab joined again by itself: %q", got)
+	}
+}
+
+func TestAPlaceThatIsGoneIsSaidAndNotReplaced(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.refuse("stream", refusal{status: 404, code: "not-queued"})
+	b := openTab(t, s).open("/")
+	b.state("lost")
+	if got := s.called("POST join"); len(got) != 0 {
+		t.Errorf("it joined again by itself: %q", got)
+	}
+}
+
+func TestTheStreamMayBeAtAnotherAddressOfTheHost(t *testing.T) {
+	t.Parallel()
+	s, side := newStage(t, waiting(), true), newStage(t, waiting(), true)
+	s.stream = side.URL
+	b := openTab(t, s).open("/")
+	side.send("position", line(900))
+	b.reads("position", "900")
+	if got := s.called("GET stream"); len(got) != 0 {
+		t.Errorf("the page's own address was asked: %q", got)
+	}
+}
+
+func TestTheNetworkComingBackIsUsedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.write("retry: 60000\n\n")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	call(b, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: true, DownloadThroughput: -1, UploadThroughput: -1})
+	s.drop()
+	b.reads("link", "Connection lost. Your place is safe. Trying again …")
+	call(b, network.OverrideNetworkState, network.OverrideNetworkStateParams{DownloadThroughput: -1, UploadThroughput: -1, ConnectionType: network.ConnectionTypeWifi})
+	s.send("position", line(880)) // within the patience of a test, not after a minute
+	b.reads("position", "880")
+}
+
+func TestAFanWhoLooksAgainIsServedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.write("retry: 60000\n\n")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	s.drop()
+	b.reads("link", "Connection lost. Your place is safe. Trying again …")
+	b.value(`document.dispatchEvent(new Event("visibilitychange"))`)
+	s.send("position", line(880))
+	b.reads("position", "880")
+}
+
+func TestAPageThatComesBackFromTheHistoryGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.send("position", line(900))
+	b.reads("position", "900")
+	b.value(`dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }))`)
+	s.until("the connection is let go", func() bool { return len(s.streams) == 0 })
+	b.value(`dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }))`)
+	s.send("position", line(880))
+	b.reads("position", "880")
+}
+
+func TestScreenReadersAreToldChangesAndNotEveryStep(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	b.value(`(() => {
+		window.spoken = [];
+		const polite = document.getElementById("polite");
+		new MutationObserver(() => spoken.push(polite.textContent)).observe(polite, { childList: true });
+	})()`)
+	for position := 900; position > 890; position-- {
+		s.send("position", line(position))
+	}
+	b.reads("position", "891")
+	if got := b.value(`spoken.length`); got != "0" {
+		t.Errorf("ten lines were spoken %s times: %s", got, b.value(`spoken.join(" | ")`))
+	}
+	b.value(`(real => { Date.now = () => real() + 31000; })(Date.now)`) // half a minute later
+	s.send("position", line(890))
+	b.until("the new position is spoken", `spoken.at(-1) === "You are in the queue. Position 890. Estimated wait: about 11 to 18 minutes."`)
+	s.send("state", map[string]any{"state": "paused", "waiting": 9, "message": "", "stock": nil, "opens": nil})
+	b.until("the pause is spoken at once", `spoken.at(-1)?.startsWith("The queue is paused")`)
+	if got := b.value(`document.getElementById("polite").getAttribute("role")`); got != "status" {
+		t.Errorf("its role is %q", got)
+	}
+}
+
+func TestTheAlarmIsOffUntilAskedForAndPlayedBeforeGoingIn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	s.send("position", line(9))
+	b.reads("position", "9")
+	b.value(`(Real => { window.AudioContext = function () { return window.sound = new Real(); }; })(AudioContext)`)
+	if b.holds(`document.getElementById("alarm").checked || window.sound`) {
+		t.Fatal("the alarm is on")
+	}
+	b.do("turning it on", chromedp.Click("#alarm"))
+	b.until("the browser lets it sound", `window.sound?.state === "running"`)
+	b.value(`navigator.vibrate = pattern => { localStorage.shaken = String(pattern); return true; }`) // a desktop has no motor
+	s.send("admitted", map[string]string{"state": "admitted"})
+	b.until("the fan is inside", `document.getElementById("inside")`)
+	b.until("the phone shook", `localStorage.shaken === "300,150,300"`)
+}
+
+func TestTheScriptWritesNumbersAsTheServerDoes(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).open("/")
+	for _, c := range estimates {
+		s.send("position", with(line(900), "eta", map[string]int64{"low": c.low, "high": c.high}))
+		b.reads("eta", c.want)
+	}
+	for currency, prices := range map[string][]int64{"EUR": {0, 5, 4500, 123456}, "JPY": {0, 4500}, "KWD": {4500}, "USD": {99}} {
+		status := waiting()
+		status.Stock.Currency = currency
+		status.Stock.Categories = nil
+		for _, p := range prices {
+			status.Stock.Categories = append(status.Stock.Categories, room.StockCategory{Name: "n", Price: p, Free: 1, Capacity: 1})
+		}
+		s.change(func(p *Page) { p.Status = status })
+		still := rows(openTab(t, s).still().open("/"))
+		tab := openTab(t, s).open("/")
+		s.send("position", with(with(line(900), "stock", status.Stock), "waiting", 77))
+		tab.reads("waiting", "77")
+		if live := rows(tab); live != still {
+			t.Errorf("%s: the script writes %s, the server %s", currency, live, still)
+		}
+		tab.do("leaving the page", chromedp.Navigate(s.URL+"/inside"))
+	}
+}
+
+// rows are the prices on a page.
+func rows(b *tab) string {
+	return b.value(`[...document.querySelectorAll("#prices td")].map(cell => cell.textContent).join("|")`)
+}
+
+func TestWithoutScriptsThePageSaysTheSame(t *testing.T) {
+	t.Parallel()
+	opens := time.Now().Add(time.Hour)
+	paused := waiting()
+	paused.State, paused.Message = "paused", "The band is late."
+	for name, status := range map[string]room.Status{
+		"waiting": waiting(), "paused": paused, "sold-out": {State: "sold-out"}, "closed": {State: "closed"},
+		"lobby": {State: "lobby", Opens: &opens, Waiting: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, status, true)
+			text := func(b *tab) string {
+				return b.value(`["head", "text", "message", "position", "ahead", "waiting", "eta", "chance", "note", "prices", "here"]
+					.map(id => document.getElementById(id)).map(e => e.checkVisibility() ? e.innerText : "-").join("\n")`)
+			}
+			still := text(openTab(t, s).still().open("/"))
+			b := openTab(t, s).open("/")
+			b.until("the script runs", `!document.querySelector(".stalled")`)
+			if live := text(b); live != still {
+				t.Errorf("with scripts:\n%s\nwithout:\n%s", live, still)
+			}
+		})
+	}
+}
+
+func TestWithoutScriptsButtonsDoEverything(t *testing.T) {
+	t.Parallel()
+	status := waiting()
+	status.PollAfter = 0 // the page makes it two seconds
+	s := newStage(t, status, false)
+	b := openTab(t, s).still().open("/shows/9")
+	b.do("joining", chromedp.Click("#join button"))
+	b.reads("position", "1,205")
+	s.change(func(p *Page) { p.Status.Position, p.Status.Ahead = 3, 2 })
+	b.reads("position", "3") // it looks again by itself
+	b.do("leaving", chromedp.Click("#leave summary"), chromedp.WaitVisible("#give-up button"), chromedp.Click("#give-up button"))
+	b.until("it is told what became of it", seen("left"))
+	if b.value("location.pathname") != "/shows/9" {
+		t.Error("it is elsewhere")
+	}
+	s.change(func(p *Page) { p.Joined, p.Status.State = true, room.FanAdmitted })
+	b.open("/shows/9")
+	b.do("going in", chromedp.Click("#enter button"))
+	b.until("the fan is inside", `location.pathname === "/inside"`)
+	if got := s.called("POST claim"); len(got) != 1 || got[0] != "POST claim?to=%2Fshows%2F9" {
+		t.Errorf("claimed by %q", got)
+	}
+}
