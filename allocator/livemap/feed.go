@@ -7,18 +7,16 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
+	"github.com/caddy-tickets/caddy-tickets/internal/mapfan"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
-// historyChanges is how much a viewer may have missed and still catch up by a
-// delta: beyond it a snapshot of 50,000 cells (12 KB) is not much longer.
-const historyChanges = 10_000
-
-// feed follows one event. Its run loop is the only writer of its state.
+// feed follows one event. Its run loop is the only writer of its channel.
 type feed struct {
-	maps  *Maps
-	slug  string
-	ready chan struct{} // closed once there is a map
+	maps    *Maps
+	slug    string
+	channel *mapfan.Channel
+	ready   chan struct{} // closed once there is a map with its counts
 
 	// Only the run loop uses these.
 	event      *allocator.Event
@@ -27,23 +25,16 @@ type feed struct {
 	refreshed  time.Time
 	complained bool // the present trouble was logged
 
-	mu       sync.Mutex
-	asked    time.Time            // when somebody last asked
-	trouble  error                // why there is no map yet
-	state    *mapframe.Map        // nil until ready
-	history  *mapframe.History    //
-	snapshot []byte               // encoded, of version encodedAt
-	encoded  mapframe.Version     //
-	summary  []byte               // JSON
-	counts   Summary              //
-	viewers  map[*viewer]struct{} //
+	mu      sync.Mutex
+	asked   time.Time // when somebody last asked
+	trouble error     // why there is no map yet
+	counts  Summary
 }
 
 func newFeed(m *Maps, e *allocator.Event) *feed {
 	return &feed{
 		maps: m, slug: e.Slug, event: e, ready: make(chan struct{}),
-		asked: m.deps.Clock.Now(), trouble: allocator.ErrEpoch,
-		history: mapframe.NewHistory(historyChanges), viewers: make(map[*viewer]struct{}),
+		asked: m.deps.Clock.Now(), trouble: allocator.ErrEpoch, channel: mapfan.New(m.settings.Viewers),
 	}
 }
 
@@ -56,7 +47,7 @@ func (f *feed) touch() {
 func (f *feed) idle(after time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.viewers) == 0 && f.maps.deps.Clock.Now().Sub(f.asked) > after
+	return f.channel.Viewers() == 0 && f.maps.deps.Clock.Now().Sub(f.asked) > after
 }
 
 // await returns when there is a map, or why there is none.
@@ -75,6 +66,7 @@ func (f *feed) await(ctx context.Context) error {
 
 // run follows the event until nobody asks any more or the maps are closed.
 func (f *feed) run() {
+	defer f.channel.Close()
 	ticker := f.maps.deps.Clock.NewTicker(f.maps.settings.Tick)
 	defer ticker.Stop()
 	for {
@@ -82,7 +74,6 @@ func (f *feed) run() {
 		select {
 		case <-ticker.C():
 		case <-f.maps.ctx.Done():
-			f.dropAll()
 			return
 		}
 		if f.idle(f.maps.settings.Idle) && f.maps.forget(f) {
@@ -129,7 +120,7 @@ func (f *feed) report(err error) {
 		f.trouble = err
 		return
 	}
-	if f.state != nil && f.summary != nil {
+	if f.channel.Ready() {
 		select {
 		case <-f.ready:
 		default:
@@ -140,26 +131,18 @@ func (f *feed) report(err error) {
 
 // follow takes the map on to the latest version.
 func (f *feed) follow(ctx context.Context) error {
-	if f.state == nil { // only this loop writes it
+	at, ok := f.channel.At()
+	if !ok {
 		return f.reload(ctx)
 	}
-	deltas, err := f.maps.deps.Source.Changes(ctx, f.event, f.state.At())
+	deltas, err := f.maps.deps.Source.Changes(ctx, f.event, at)
 	switch {
 	case errors.Is(err, mapframe.ErrGap):
 		return f.reload(ctx)
 	case err != nil || len(deltas) == 0:
 		return err
 	}
-	d := mapframe.Merge(deltas)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.state.Apply(d); err != nil {
-		f.state = nil // the log does not fit the map: start over at the next tick
-		return err
-	}
-	f.history.Add(d)
-	f.broadcast(mapframe.AppendDelta(nil, d))
-	return nil
+	return f.channel.Apply(mapframe.Merge(deltas)) // if the log does not fit, the next tick starts over
 }
 
 // reload takes the whole map anew and shows it to everybody.
@@ -168,30 +151,7 @@ func (f *feed) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state, err := mapframe.NewMap(s)
-	if err != nil {
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.state, f.history, f.snapshot = state, mapframe.NewHistory(historyChanges), nil
-	f.broadcast(f.snapshotLocked())
-	return nil
-}
-
-// snapshotLocked is the frame of the map as it is; made once a version.
-func (f *feed) snapshotLocked() []byte {
-	if at := f.state.At(); f.snapshot == nil || f.encoded != at {
-		f.snapshot, f.encoded = mapframe.AppendSnapshot(nil, f.state.Snapshot()), at
-	}
-	return f.snapshot
-}
-
-// current is the snapshot frame and its version.
-func (f *feed) current() ([]byte, mapframe.Version) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.snapshotLocked(), f.encoded
+	return f.channel.Reset(s)
 }
 
 // refresh reads again what people may change: the phase, names, prices.

@@ -9,10 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
-	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
+	"github.com/caddy-tickets/caddy-tickets/internal/mapfan"
 	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 )
 
@@ -34,36 +33,37 @@ func (m *Maps) Mount(mux *http.ServeMux, prefix string) {
 	})
 }
 
-// ServeAvailability sends the whole map as one snapshot frame. A cache in front
-// makes it one request a second, whatever the number of viewers.
+// ServeAvailability sends the whole map as one snapshot frame.
 func (m *Maps) ServeAvailability(w http.ResponseWriter, r *http.Request, slug string) {
-	f, err := m.feed(r.Context(), slug)
-	if err != nil {
-		refuse(w, err)
-		return
+	if f := m.found(w, r, slug); f != nil {
+		f.channel.ServeAvailability(w, r)
 	}
-	frame, at := f.current()
-	h := w.Header()
-	h.Set("Content-Type", mapframe.ContentType)
-	h.Set("Cache-Control", "public, max-age=0, s-maxage=1")
-	h.Set("ETag", `"`+at.String()+`"`)
-	// ServeContent answers If-None-Match and HEAD.
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(frame))
 }
 
 // ServeSummary sends the counts, at most a second old.
 func (m *Maps) ServeSummary(w http.ResponseWriter, r *http.Request, slug string) {
+	if f := m.found(w, r, slug); f != nil {
+		f.channel.ServeSummary(w, r)
+	}
+}
+
+// ServeLive streams the map over a WebSocket.
+func (m *Maps) ServeLive(w http.ResponseWriter, r *http.Request, slug string) {
+	if f := m.found(w, r, slug); f != nil {
+		m.running.Add(1)
+		defer m.running.Done()
+		f.channel.ServeLive(w, r, m.deps.Clock)
+	}
+}
+
+// found finds a feed, or refuses and returns nil.
+func (m *Maps) found(w http.ResponseWriter, r *http.Request, slug string) *feed {
 	f, err := m.feed(r.Context(), slug)
 	if err != nil {
 		refuse(w, err)
-		return
+		return nil
 	}
-	f.mu.Lock()
-	document := f.summary
-	f.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "public, max-age=0, s-maxage=1")
-	_, _ = w.Write(document)
+	return f
 }
 
 // document is a layout, as it is and compressed once for everybody.
@@ -141,38 +141,16 @@ func (m *Maps) layout(ctx context.Context, slug, hash string) (*document, error)
 	return d, nil
 }
 
-var (
-	errNotFound    = &problem.Problem{Code: "not-found", Title: "Nothing is here", Status: http.StatusNotFound}
-	errNoEvent     = &problem.Problem{Code: "event-unknown", Title: "There is no such event", Status: http.StatusNotFound}
-	errBadVersion  = &problem.Problem{Code: "version-malformed", Title: "That is no version of a map", Status: http.StatusBadRequest, Detail: "Write from=epoch.ver, as in an ETag of availability, or leave it out."}
-	errUnavailable = &problem.Problem{Code: "map-unavailable", Title: "The map cannot be shown right now", Status: http.StatusServiceUnavailable, Detail: "Seats that are held or booked are safe. Try again in a moment.", RetryAfter: 2 * time.Second}
-	errFull        = &problem.Problem{Code: "too-many-viewers", Title: "Too many people watch this map", Status: http.StatusServiceUnavailable, Detail: "Read the availability every few seconds instead.", RetryAfter: 5 * time.Second}
-)
+var errNotFound = &problem.Problem{Code: "not-found", Title: "Nothing is here", Status: http.StatusNotFound}
 
 func refuse(w http.ResponseWriter, err error) {
 	var p *problem.Problem
 	switch {
 	case errors.As(err, &p):
 	case errors.Is(err, allocator.ErrEventUnknown):
-		p = errNoEvent
+		p = mapfan.ProblemEvent
 	default:
-		p = errUnavailable
+		p = mapfan.ProblemUnavailable
 	}
 	problem.Write(w, p)
-}
-
-func tooManyViewers(w http.ResponseWriter) { problem.Write(w, errFull) }
-
-// resumeFrom reads the version a client has, nil without one.
-func resumeFrom(w http.ResponseWriter, r *http.Request) (*mapframe.Version, bool) {
-	s := r.URL.Query().Get("from")
-	if s == "" {
-		return nil, true
-	}
-	v, err := mapframe.ParseVersion(s)
-	if err != nil {
-		problem.Write(w, errBadVersion)
-		return nil, false
-	}
-	return &v, true
 }

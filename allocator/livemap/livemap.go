@@ -130,7 +130,7 @@ func (m *Maps) Viewers() int {
 	defer m.mu.Unlock()
 	n := 0
 	for _, f := range m.feeds {
-		n += f.viewerCount()
+		n += f.channel.Viewers()
 	}
 	return n
 }
@@ -140,6 +140,10 @@ func (m *Maps) Viewers() int {
 // or is allocator.ErrEpoch if there is no map to show yet.
 func (m *Maps) feed(ctx context.Context, slug string) (*feed, error) {
 	m.mu.Lock()
+	if m.ctx.Err() != nil {
+		m.mu.Unlock()
+		return nil, allocator.ErrUnavailable // closed
+	}
 	f := m.feeds[slug]
 	if f == nil {
 		m.mu.Unlock()

@@ -1,14 +1,12 @@
 package livemap
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
-	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
 // Availability in one word, as fans are told it.
@@ -81,12 +79,9 @@ func (f *feed) count(ctx context.Context) error {
 		return fmt.Errorf("writing summary: %w", err)
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if bytes.Equal(document, f.summary) {
-		return nil
-	}
-	f.summary, f.counts = document, s
-	f.broadcast(mapframe.AppendCounts(nil, document))
+	f.counts = s
+	f.mu.Unlock()
+	f.channel.SetCounts(document)
 	return nil
 }
 

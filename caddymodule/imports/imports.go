@@ -8,6 +8,7 @@ package imports
 import (
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/botguard"
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/dashboard"
+	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/seatmap"
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/waitroom"
 )
