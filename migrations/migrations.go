@@ -1,5 +1,10 @@
-// Package migrations is the database's shape, as numbered SQL files that are part
-// of the program, and what brings a database up to date.
+// Package migrations brings the allocator's database up to date. The SQL files
+// beside it are part of the program; each is applied once, in a transaction of
+// its own, in the order of their numbers, and is never edited after a release.
+//
+// Any number of processes may call Up at the same time: one of them migrates and
+// the others wait for it, by an advisory lock that PostgreSQL drops with the
+// session, so a migrator that dies blocks nobody.
 package migrations
 
 import (
@@ -8,25 +13,30 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strconv"
-	"strings"
+	"path"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/caddy-tickets/caddy-tickets/allocator/pgstore/dsn"
 )
 
 //go:embed *.sql
 var files embed.FS
 
-// lockTimeout bounds the wait of a migration for a table that a sale uses: it gives
-// up and is tried again, rather than have every buyer queue behind it.
-const lockTimeout = "3s"
+const (
+	// connectWithin bounds the wait for the server, lockWithin the one for another
+	// process that migrates.
+	connectWithin = 10 * time.Second
+	lockWithin    = 5 * time.Minute
+	// tableLock bounds how long a migration waits for a table that is in use.
+	// Everything that comes after it waits behind it, so it gives up soon.
+	tableLock = "10s"
+)
 
-// Migration is one step and whether a database has it.
+// Migration is one of the files and what a database knows of it.
 type Migration struct {
 	Version   int64     `json:"version"`
 	Name      string    `json:"name"`
@@ -34,69 +44,90 @@ type Migration struct {
 	AppliedAt time.Time `json:"appliedAt,omitzero"`
 }
 
-// Latest is the version that this program needs.
-func Latest() int64 {
-	entries, err := files.ReadDir(".")
-	if err != nil || len(entries) == 0 {
-		return 0 // the files are part of the program
-	}
-	number, _, _ := strings.Cut(entries[len(entries)-1].Name(), "_")
-	version, err := strconv.ParseInt(number, 10, 64)
+// Up applies the migrations that the database does not have yet. It is safe to
+// repeat and to call from several processes at once.
+func Up(ctx context.Context, address string) error {
+	p, err := open(ctx, address)
 	if err != nil {
-		return 0 // likewise: a test reads every name
-	}
-	return version
-}
-
-// Up applies what is missing. Of several programs that do so at once, one works
-// and the others wait for it.
-func Up(ctx context.Context, dsn string) error {
-	return with(dsn, func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
 		return err
-	})
+	}
+	defer func() { _ = p.Close() }()
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("applying migrations: %w", err)
+	}
+	return nil
 }
 
-// Status lists the migrations in order.
-func Status(ctx context.Context, dsn string) ([]Migration, error) {
-	var all []Migration
-	err := with(dsn, func(p *goose.Provider) error {
-		list, err := p.Status(ctx)
-		for _, m := range list {
-			all = append(all, Migration{
-				Version: m.Source.Version, Name: filepath.Base(m.Source.Path),
-				Applied: m.State == goose.StateApplied, AppliedAt: m.AppliedAt,
-			})
+// Status lists the migrations of this program, oldest first. It changes nothing
+// but makes the table of versions where there is none.
+func Status(ctx context.Context, address string) ([]Migration, error) {
+	p, err := open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = p.Close() }()
+	known, err := p.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the versions: %w", err)
+	}
+	all := make([]Migration, len(known))
+	for i, m := range known {
+		all[i] = Migration{
+			Version: m.Source.Version, Name: path.Base(m.Source.Path),
+			Applied: m.State == goose.StateApplied, AppliedAt: m.AppliedAt,
 		}
-		return err
-	})
-	return all, err
+	}
+	return all, nil
 }
 
-func with(dsn string, do func(p *goose.Provider) error) (err error) {
-	config, err := pgx.ParseConfig(dsn)
+// Needed lists the versions that this program needs, for who asks the database
+// itself which ones it has.
+func Needed() ([]int64, error) {
+	entries, err := files.ReadDir(".")
 	if err != nil {
-		return fmt.Errorf("reading the database's address: %w", err) // pgx leaves the password out
+		return nil, fmt.Errorf("reading the embedded migrations: %w", err)
 	}
-	config.RuntimeParams["lock_timeout"] = lockTimeout
-	config.RuntimeParams["application_name"] = "caddy-tickets migrate"
-	db := stdlib.OpenDB(*config)
-	defer func() { err = errors.Join(err, db.Close()) }()
-	p, err := provider(db)
-	if err != nil {
-		return err
+	versions := make([]int64, len(entries))
+	for i, entry := range entries {
+		if versions[i], err = goose.NumericComponent(entry.Name()); err != nil {
+			return nil, fmt.Errorf("embedded migration %s: %w", entry.Name(), err)
+		}
 	}
-	return do(p)
+	return versions, nil
 }
 
-func provider(db *sql.DB) (*goose.Provider, error) {
-	locker, err := lock.NewPostgresSessionLocker()
+// VersionTable is where the applied versions are: version_id and is_applied.
+const VersionTable = goose.DefaultTablename
+
+func open(ctx context.Context, address string) (*goose.Provider, error) {
+	config, err := dsn.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("preparing the migrations: %w", err)
+		return nil, err
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	c := config.ConnConfig
+	c.RuntimeParams["application_name"] = "caddy-tickets migrate"
+	c.RuntimeParams["lock_timeout"] = tableLock
+	c.ConnectTimeout = connectWithin
+	db := stdlib.OpenDB(*c)
+	p, err := provider(ctx, db)
 	if err != nil {
-		return nil, fmt.Errorf("preparing the migrations: %w", err)
+		return nil, errors.Join(err, db.Close())
+	}
+	return p, nil
+}
+
+func provider(ctx context.Context, db *sql.DB) (*goose.Provider, error) {
+	if err := db.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("connecting to the database: %w", err)
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(lockWithin/time.Second)))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the lock: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return nil, fmt.Errorf("reading the embedded migrations: %w", err)
 	}
 	return p, nil
 }

@@ -4,146 +4,121 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 )
 
-const eventColumns = `id, slug, name, room, currency, phase, epoch, hold_ms, pay_ms, max_per_pass, capacity, layout_hash`
+const eventColumns = `id, slug, name, room, currency, phase, epoch, hold_ttl, pay_ttl, max_per_pass, capacity, layout_hash`
 
-func scanEvent(row pgx.CollectableRow) (*allocator.Event, error) {
-	e := new(allocator.Event)
-	var holdMs, payMs int64
-	err := row.Scan(&e.ID, &e.Slug, &e.Name, &e.Room, &e.Currency, &e.Phase, &e.Epoch, &holdMs, &payMs, &e.MaxPerPass, &e.Capacity, &e.LayoutHash)
-	e.HoldTTL, e.PayTTL = time.Duration(holdMs)*time.Millisecond, time.Duration(payMs)*time.Millisecond
-	return e, err
+func toEvent(row pgx.CollectableRow) (*allocator.Event, error) {
+	var e allocator.Event
+	err := row.Scan(&e.ID, &e.Slug, &e.Name, &e.Room, &e.Currency, &e.Phase, &e.Epoch, &e.HoldTTL, &e.PayTTL, &e.MaxPerPass, &e.Capacity, &e.LayoutHash)
+	return &e, err
 }
 
-// Events implements allocator.Store.
+// Events implements allocator.Store: oldest first.
 func (s *Store) Events(ctx context.Context) ([]*allocator.Event, error) {
-	rows, err := s.pool.Query(ctx, `SELECT `+eventColumns+` FROM event ORDER BY id`)
-	if err != nil {
-		return nil, failed("listing events", err)
-	}
-	events, err := pgx.CollectRows(rows, scanEvent)
-	return events, failed("listing events", err)
+	return list(ctx, s, "listing the events", toEvent, `SELECT `+eventColumns+` FROM event ORDER BY id`)
 }
 
 // Event implements allocator.Store.
 func (s *Store) Event(ctx context.Context, slug string) (*allocator.Event, error) {
-	return s.oneEvent(ctx, "reading an event", `SELECT `+eventColumns+` FROM event WHERE slug = $1`, slug)
+	return s.oneEvent(ctx, s.read, "reading an event", `SELECT `+eventColumns+` FROM event WHERE slug = $1`, plain(slug))
 }
 
-// SetPhase implements allocator.Store.
+// SetPhase implements allocator.Store. A sale may be closed and opened again, but
+// what has been on sale is no draft any more.
 func (s *Store) SetPhase(ctx context.Context, slug string, phase allocator.Phase) (*allocator.Event, error) {
-	return s.oneEvent(ctx, "changing the phase", `UPDATE event SET phase = $2 WHERE slug = $1 RETURNING `+eventColumns, slug, phase)
-}
-
-func (s *Store) oneEvent(ctx context.Context, doing, query string, args ...any) (*allocator.Event, error) {
-	rows, err := s.pool.Query(ctx, query, args...)
-	if err != nil {
-		return nil, failed(doing, err)
+	switch phase {
+	case allocator.PhaseOpen, allocator.PhaseClosed:
+	case allocator.PhaseDraft:
+		return nil, errors.New("an event cannot go back to draft; close it instead")
+	default:
+		return nil, fmt.Errorf("%q is no phase of an event: open or closed", phase)
 	}
-	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, allocator.ErrEventUnknown
-	}
-	if err != nil {
-		return nil, failed(doing, err)
-	}
-	return e, nil
-}
-
-// Cells implements allocator.Store.
-func (s *Store) Cells(ctx context.Context, eventID int64) ([]allocator.Cell, error) {
-	rows, err := s.pool.Query(ctx, `SELECT cell_id, ordinal, category, area, blocked FROM cell WHERE event_id = $1 ORDER BY ordinal`, eventID)
-	if err != nil {
-		return nil, failed("reading the cells", err)
-	}
-	cells, err := pgx.CollectRows(rows, pgx.RowToStructByPos[allocator.Cell])
-	return cells, failed("reading the cells", err)
-}
-
-// Categories implements allocator.Store.
-func (s *Store) Categories(ctx context.Context, eventID int64) ([]allocator.Category, error) {
-	rows, err := s.pool.Query(ctx, `SELECT name, color, price FROM category WHERE event_id = $1 ORDER BY index`, eventID)
-	if err != nil {
-		return nil, failed("reading the prices", err)
-	}
-	categories, err := pgx.CollectRows(rows, pgx.RowToStructByPos[allocator.Category])
-	return categories, failed("reading the prices", err)
-}
-
-// Layout implements allocator.Store.
-func (s *Store) Layout(ctx context.Context, eventID int64, hash string) ([]byte, error) {
-	var document []byte
-	err := s.pool.QueryRow(ctx, `SELECT document FROM layout WHERE event_id = $1 AND hash = $2`, eventID, hash).Scan(&document)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, allocator.ErrEventUnknown
-	}
-	return document, failed("reading the layout", err)
-}
-
-// CreateEvent implements allocator.Store: all of it or nothing.
-func (s *Store) CreateEvent(ctx context.Context, n allocator.NewEvent) (*allocator.Event, error) {
-	e := n.Event
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `INSERT INTO event (slug, name, room, currency, phase, epoch, hold_ms, pay_ms, max_per_pass, capacity, layout_hash)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id`,
-			e.Slug, e.Name, e.Room, e.Currency, e.Phase, e.Epoch, e.HoldTTL.Milliseconds(), e.PayTTL.Milliseconds(), e.MaxPerPass, e.Capacity, e.LayoutHash).Scan(&e.ID)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO layout (event_id, hash, document) VALUES ($1, $2, $3)`, e.ID, e.LayoutHash, n.Layout); err != nil {
-			return err
-		}
-		_, err = tx.CopyFrom(ctx, pgx.Identifier{"category"}, []string{"event_id", "index", "name", "color", "price"},
-			pgx.CopyFromSlice(len(n.Categories), func(i int) ([]any, error) {
-				c := n.Categories[i]
-				return []any{e.ID, i, c.Name, c.Color, c.Price}, nil
-			}))
-		if err != nil {
-			return err
-		}
-		_, err = tx.CopyFrom(ctx, pgx.Identifier{"cell"}, []string{"event_id", "cell_id", "ordinal", "category", "area", "blocked"},
-			pgx.CopyFromSlice(len(n.Cells), func(i int) ([]any, error) {
-				c := n.Cells[i]
-				return []any{e.ID, c.ID, c.Ordinal, c.Category, c.Area, c.Blocked}, nil
-			}))
-		return err
-	})
-	if violates(err, "event_slug_is_unique") {
-		return nil, allocator.ErrEventExists
-	}
-	if err != nil {
-		return nil, failed("creating the event", err)
-	}
-	return &e, nil
+	return s.oneEvent(ctx, s.write, "changing the phase of an event",
+		`UPDATE event SET phase = $2 WHERE slug = $1 RETURNING `+eventColumns, plain(slug), phase)
 }
 
 // BumpEpoch implements allocator.Store.
 func (s *Store) BumpEpoch(ctx context.Context, eventID int64) (int64, error) {
-	var epoch int64
-	err := s.pool.QueryRow(ctx, `UPDATE event SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch`, eventID).Scan(&epoch)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, allocator.ErrEventUnknown
+	e, err := s.oneEvent(ctx, s.write, "raising the epoch of an event",
+		`UPDATE event SET epoch = epoch + 1 WHERE id = $1 RETURNING `+eventColumns, eventID)
+	if err != nil {
+		return 0, err
 	}
-	return epoch, failed("raising the epoch", err)
+	return e.Epoch, nil
 }
 
-// Taken implements allocator.Store.
-func (s *Store) Taken(ctx context.Context, eventID int64) ([]allocator.Taken, error) {
-	rows, err := s.pool.Query(ctx, `SELECT c.cell_id, b.hold_id, b.holder, c.status = 'BOOKED', b.deadline
-		FROM claim c JOIN booking b ON b.id = c.booking_id
-		WHERE c.event_id = $1 AND c.status IN ('PAYING', 'BOOKED') ORDER BY c.cell_id`, eventID)
+func (s *Store) oneEvent(ctx context.Context, how func(context.Context, string, work) error, doing, sql string, args ...any) (*allocator.Event, error) {
+	var e *allocator.Event
+	err := how(ctx, doing, func(ctx context.Context, conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		e, err = pgx.CollectExactlyOneRow(rows, toEvent)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return allocator.ErrEventUnknown
+		}
+		return err
+	})
 	if err != nil {
-		return nil, failed("reading the claims", err)
+		return nil, err
 	}
-	taken, err := pgx.CollectRows(rows, pgx.RowToStructByPos[allocator.Taken])
+	return e, nil
+}
+
+// Cells implements allocator.Store. An event without cells is no event.
+func (s *Store) Cells(ctx context.Context, eventID int64) ([]allocator.Cell, error) {
+	return known(list(ctx, s, "reading the cells", func(row pgx.CollectableRow) (c allocator.Cell, err error) {
+		err = row.Scan(&c.ID, &c.Ordinal, &c.Category, &c.Area, &c.Blocked)
+		return c, err
+	}, `SELECT id, ordinal, category, area, blocked FROM cell WHERE event_id = $1 ORDER BY ordinal`, eventID))
+}
+
+// Categories implements allocator.Store.
+func (s *Store) Categories(ctx context.Context, eventID int64) ([]allocator.Category, error) {
+	return known(list(ctx, s, "reading the categories", func(row pgx.CollectableRow) (c allocator.Category, err error) {
+		err = row.Scan(&c.Name, &c.Color, &c.Price)
+		return c, err
+	}, `SELECT name, color, price FROM category WHERE event_id = $1 ORDER BY number`, eventID))
+}
+
+// Layout implements allocator.Store.
+func (s *Store) Layout(ctx context.Context, eventID int64, hash string) ([]byte, error) {
+	all, err := known(list(ctx, s, "reading a layout", pgx.RowTo[[]byte],
+		`SELECT document FROM layout WHERE event_id = $1 AND hash = $2`, eventID, plain(hash)))
 	if err != nil {
-		return nil, failed("reading the claims", fmt.Errorf("of event %d: %w", eventID, err))
+		return nil, err
 	}
-	return taken, nil
+	return all[0], nil
+}
+
+// known makes no rows of an event mean that there is no such event.
+func known[T any](rows []T, err error) ([]T, error) {
+	if err == nil && len(rows) == 0 {
+		return nil, allocator.ErrEventUnknown
+	}
+	return rows, err
+}
+
+// list reads all rows of a query.
+func list[T any](ctx context.Context, s *Store, doing string, to pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	var all []T
+	err := s.read(ctx, doing, func(ctx context.Context, conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, to)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
