@@ -44,6 +44,7 @@ type App struct {
 	checker *pass.Verifier
 
 	mu      sync.Mutex
+	holds   bool // the shared state is to be released
 	rooms   map[string]*use
 	servers map[any]bool
 }
@@ -82,7 +83,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.shared, err = acquire(address); err != nil {
 		return fmt.Errorf("tickets: %w", err)
 	}
-	a.address = address
+	a.address, a.holds = address, true
 	return a.register(ctx.GetMetricsRegistry())
 }
 
@@ -126,9 +127,9 @@ func (a *App) Cleanup() error {
 		errs = append(errs, err)
 	}
 	clear(a.rooms)
-	if a.shared != nil {
+	if a.holds {
 		errs = append(errs, release(a.address))
-		a.shared = nil
+		a.holds = false // shared stays: streams of this config go on, and count what they do
 	}
 	return errors.Join(errs...)
 }

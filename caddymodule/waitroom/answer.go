@@ -40,7 +40,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, action string, 
 		h.log.Warn("a request could not be served", "room", h.Room, "action", action, "error", err)
 	}
 	if wantsPage(r) && action != "stream" {
-		return h.back(w, r, "") // the page says how things stand
+		return h.back(w, r, "#"+p.Code) // the page has a sentence for it
 	}
 	return refuse(w, p)
 }

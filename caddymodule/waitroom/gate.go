@@ -39,14 +39,12 @@ func dropHeaders(r *http.Request) {
 	keepHeaders(r)
 }
 
-// keepHeaders takes away a client's other ways to meddle with them: naming them
-// in Connection makes every proxy drop them, and trailers come after they were
-// looked at.
+// keepHeaders takes away a client's other ways to meddle with them: what it names
+// in Connection is dropped by every proxy, and trailers come after all was looked at.
 func keepHeaders(r *http.Request) {
-	delete(r.Trailer, headerVisitor)
-	delete(r.Trailer, headerPass)
+	r.Trailer = nil
 	for _, line := range r.Header["Connection"] {
-		if line := strings.ToLower(line); strings.Contains(line, "waitroom-") {
+		if strings.Contains(strings.ToLower(line), "waitroom-") {
 			r.Header.Del("Connection")
 			return
 		}

@@ -91,10 +91,10 @@ func start(t testing.TB, block string) *site {
 	return s
 }
 
-// open lets everybody in at once; closed lets nobody in.
+// open lets everybody in at once, closed nobody before an hour has passed.
 const (
 	open   = "admit 6000/s"
-	closed = "admit 1/h\nactive 1"
+	closed = "admit 1/h"
 )
 
 func (s *site) arena(block string) string { return s.caddyfile("waitroom arena {\n" + block + "\n}") }
@@ -470,8 +470,8 @@ func (s *stream) ends() {
 	}
 }
 
-// raw sends bytes over a connection of its own and returns what comes back.
-func (s *site) raw(text string) string {
+// raw sends bytes over a connection of its own and returns the answer.
+func (s *site) raw(text string) reply {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
@@ -479,9 +479,17 @@ func (s *site) raw(text string) string {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(conn, text); err != nil {
+	go func() { _, _ = io.WriteString(conn, text) }() // the answer may come before all is taken
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	got, _ := io.ReadAll(conn) // a reset after the answer is an end too
-	return string(got)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got := reply{status: resp.StatusCode, header: resp.Header, body: string(body)}
+	_ = json.Unmarshal(body, &got.doc)
+	return got
 }

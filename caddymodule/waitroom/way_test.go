@@ -116,7 +116,7 @@ func TestTheWholeWayWithoutScripts(t *testing.T) {
 			t.Errorf("%d to %q, want %q: %s", got.status, got.header.Get("Location"), to, got.body)
 		}
 	}
-	back(f.form(arena+"claim?to=%2Fseats"), "/seats") // too early: the page says how things stand
+	back(f.form(arena+"claim?to=%2Fseats"), "/seats#not-queued") // the page says so
 	back(f.form(arena+"join?to=%2Fseats%3Fblock%3DA"), "/seats?block=A")
 	eventually(t, "the page says that it is the fan's turn", func() bool {
 		return strings.Contains(f.page("/seats").body, `data-state="admitted"`)
