@@ -43,10 +43,21 @@ verify: build ## formatting, modules and the Caddyfile are in order
 	go mod verify
 	$(BINARY) validate --config Caddyfile
 
+demo: build ## the whole of it on this machine (FANS=2000 sends fans, EXIT=1 ends then)
+	@scripts/setup --no-browser
+	$(BINARY) demo $(if $(FANS),--fans $(FANS)) $(if $(EXIT),--exit) $(DEMO)
+
+bench: build ## one line per figure: name value unit target ok|MISS (ONLY=regexp for some)
+	@scripts/setup --no-browser
+	@go run ./bench -binary $(BINARY) -only '$(or $(ONLY),.)'
+
+db: build ## bring the database that TICKETS_DATABASE names up to date
+	$(BINARY) migrate up
+
 run: build ## the edge with ./Caddyfile
 	$(BINARY) run --config Caddyfile
 
 clean: ## remove what was built and the demo's data
 	rm -rf bin .demo
 
-.PHONY: help build setup test race lint fuzz verify run clean
+.PHONY: help build setup test race lint fuzz bench demo verify db run clean

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -61,13 +62,28 @@ that is made for it. Another machine than this one is refused unless you allow i
 	})
 }
 
-// progressTo prints one line that is written over each second.
+// quietEvery is how often progress is printed where nobody watches.
+const quietEvery = 10
+
+// progressTo prints how far the fans are: on a terminal as one line that is written
+// over each second, elsewhere as a line every ten seconds.
 func progressTo(w io.Writer) func(rehearse.Progress) {
+	terminal := false
+	if file, ok := w.(*os.File); ok {
+		info, err := file.Stat()
+		terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	calls := 0
 	return func(p rehearse.Progress) {
-		end := ""
-		if p.Done == p.Fans {
-			end = "\n"
+		line := fmt.Sprintf("%d of %d fans done: %d joined, %d admitted, %d held, %d booked", p.Done, p.Fans, p.Joined, p.Admitted, p.Held, p.Booked)
+		calls++
+		switch {
+		case p.Done == p.Fans && terminal:
+			fmt.Fprintf(w, "\r%s    \n", line)
+		case terminal:
+			fmt.Fprintf(w, "\r%s    ", line)
+		case p.Done == p.Fans || calls%quietEvery == 0:
+			fmt.Fprintln(w, line)
 		}
-		fmt.Fprintf(w, "\r%d of %d fans done: %d joined, %d admitted, %d held, %d booked    %s", p.Done, p.Fans, p.Joined, p.Admitted, p.Held, p.Booked, end)
 	}
 }

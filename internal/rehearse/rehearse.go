@@ -21,6 +21,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -70,7 +71,7 @@ func Run(ctx context.Context, cfg Config, progress func(Progress)) (*Report, err
 	ctx, cancel := context.WithTimeout(ctx, cfg.Deadline)
 	defer cancel()
 
-	sale := &sale{cfg: cfg, site: site, tally: newTally()}
+	sale := &sale{cfg: cfg, site: site, tally: newTally(), desks: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	stop := sale.tally.watch(cfg.Fans, progress)
 	defer stop()
 
@@ -105,6 +106,7 @@ type sale struct {
 	site  *url.URL
 	tally *tally
 	plan  planCache
+	desks chan struct{} // where challenges are solved
 }
 
 func (c *Config) check() (*url.URL, error) {

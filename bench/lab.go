@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+)
+
+// lab is what one figure is measured on. Everything it starts ends with close.
+type lab struct {
+	binary string
+	dir    string
+	undo   []func()
+}
+
+func newLab(binary string) (*lab, error) {
+	path, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, fmt.Errorf("finding the program: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("finding the program: %w; build it with `make build`", err)
+	}
+	dir, err := os.MkdirTemp("", "tickets-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder: %w", err)
+	}
+	return &lab{binary: path, dir: dir, undo: []func(){func() { _ = os.RemoveAll(dir) }}}, nil
+}
+
+func (l *lab) onClose(undo func()) { l.undo = append(l.undo, undo) }
+
+func (l *lab) close() {
+	for _, undo := range slices.Backward(l.undo) {
+		undo()
+	}
+}
+
+func (l *lab) redis(ctx context.Context) (string, error) {
+	server, err := devstack.StartRedis(ctx, devstack.RedisOptions{})
+	if err != nil {
+		return "", err
+	}
+	l.onClose(func() { _ = server.Stop() })
+	return server.URL(), nil
+}
+
+func (l *lab) postgres(ctx context.Context) (string, error) {
+	server, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Durable: true})
+	if err != nil {
+		return "", err
+	}
+	l.onClose(func() { _ = server.Stop() })
+	if err := server.CreateDatabase(ctx, "bench"); err != nil {
+		return "", err
+	}
+	return server.DSN("bench"), nil
+}
+
+// backend is the site behind: a few hundred bytes, as fast as Go serves them.
+func (l *lab) backend() (string, error) {
+	page := []byte(strings.Repeat("seat ", 100))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("starting the site behind: %w", err)
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) }),
+	}
+	go func() { _ = server.Serve(listener) }()
+	l.onClose(func() { _ = server.Close() })
+	return "http://" + listener.Addr().String(), nil
+}
+
+// freePort is a port of loopback that nobody listens on.
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free port: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
+}
+
+// edge runs the program with a Caddyfile and waits until url answers.
+func (l *lab) edge(ctx context.Context, caddyfile, url string) (*devstack.Process, error) {
+	path := filepath.Join(l.dir, "Caddyfile")
+	if err := os.WriteFile(path, []byte(caddyfile), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the Caddyfile: %w", err)
+	}
+	return l.program(ctx, url, nil, "run", "--config", path, "--adapter", "caddyfile")
+}
+
+// program runs a subcommand and waits until url answers.
+func (l *lab) program(ctx context.Context, url string, env []string, args ...string) (*devstack.Process, error) {
+	process, err := devstack.Start(devstack.Command{
+		Program: l.binary, Args: args, Env: env, Log: filepath.Join(l.dir, args[0]+".log"), OnDeath: syscall.SIGKILL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.onClose(process.Kill)
+	err = process.AwaitReady(ctx, func() bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return false
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode < http.StatusInternalServerError
+	})
+	if err != nil {
+		return nil, err
+	}
+	return process, nil
+}
+
+// residentBytes is the memory of a process that is in RAM.
+func residentBytes(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("reading the memory of the edge: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kilobytes * 1024, err
+		}
+	}
+	return 0, errors.New("the kernel does not say how much memory the edge has")
+}
+
+// median of an odd number of rounds is one of them, so that a round that was
+// disturbed does not move it.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
