@@ -98,6 +98,9 @@ func (p Page) view() (*view, error) {
 		CanLeave: p.Joined && (waits || state == string(room.Lobby)),
 		Outcomes: outcomes,
 	}
+	if state == pageJoining {
+		v.Text = textBeforeScript
+	}
 	if state == pageDegraded && s.Message != "" { // said once
 		v.Text, v.Message = s.Message, ""
 	}

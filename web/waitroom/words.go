@@ -27,12 +27,12 @@ const lobbyRule = "Everybody who is here when the countdown ends gets a place by
 // words by state of the page. The script has no others.
 var words = map[string]Words{
 	pageJoining: {"Joining the queue", "Joining the queue",
-		"Your browser takes your place by itself, after a small calculation that keeps bots out. If nothing happens within a few seconds, press the button.", "Join the queue"},
+		"Your browser is doing a small calculation that keeps bots out. It takes a few seconds, and longer on an old phone.", "Join the queue"},
 	"scheduled": {"Not open yet", "The doors are still closed",
 		"You can come in when the countdown ends. Coming earlier gives no better place.", ""},
 	"lobby": {"You are here in time", "You are here in time", lobbyRule + " Please keep this page open.", ""},
 	"waiting": {"In the queue", "You are in the queue",
-		"Keep this page open until it is your turn. You may also close it and come back in this browser: you keep your place, unless your turn passes while you are away.", ""},
+		"Keep this page open: it tells you when it is your turn.", ""},
 	"paused": {"The queue is paused", "The queue is paused for a moment",
 		"Nobody is being let in right now. Your place is safe, and nobody overtakes you.", ""},
 	pageDegraded: {"Your place is safe", "Your place is safe",
@@ -55,6 +55,9 @@ var words = map[string]Words{
 	"cookies": {"Please allow cookies", "Please allow cookies",
 		"Your place is kept in a cookie of this site, and your browser refuses it. Please allow cookies for this site and try again.", "Try again"},
 }
+
+// textBeforeScript is what joining says until the script has started, if it does.
+const textBeforeScript = "Your browser takes your place by itself. If nothing happens within a few seconds, press the button."
 
 // chances says what a position is worth, in words.
 var chances = map[room.Chance]string{

@@ -65,7 +65,7 @@ function drawOpening(status) {
 	}
 	put("until", opening);
 	const opens = new Date(status.opens);
-	put("opens", opens.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" }) + " your time");
+	put("opens", opens.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) + " your time");
 	put("here", grouped(status.waiting ?? 0));
 	show("crowd", status.state === "lobby" && status.waiting > 0);
 	ticking ??= setInterval(tick, 1000);

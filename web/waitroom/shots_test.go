@@ -1,0 +1,111 @@
+//go:build shots
+
+package waitroompage
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/pow"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
+)
+
+// TestShots takes pictures of the page for people to look at:
+//
+//	SHOTS=/tmp/shots go test -tags shots -run TestShots ./web/waitroom
+func TestShots(t *testing.T) {
+	folder := os.Getenv("SHOTS")
+	if folder == "" {
+		t.Fatal("set SHOTS to a folder")
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	opens := time.Now().Add(12*time.Minute + 34*time.Second)
+	unlikely := waiting()
+	unlikely.Chance, unlikely.Position, unlikely.Ahead, unlikely.Waiting = room.ChanceUnlikely, 1204331, 1204330, 3872004
+	unlikely.ETA = &room.ETARange{Low: 15000, High: 26000}
+	unlikely.Message = "The doors of the hall open at 18:00. Tickets bought from others are not valid."
+	for name, c := range map[string]struct {
+		status   room.Status
+		joined   bool
+		degraded bool
+		play     func(*stage, *tab)
+	}{
+		"waiting": {waiting(), true, false, func(s *stage, b *tab) {
+			next := line(720)
+			next["stock"] = waiting().Stock
+			s.send("position", next)
+			b.reads("position", "720")
+			b.until("the bar has moved", "true")
+		}},
+		"unlikely": {unlikely, true, false, nil},
+		"lobby":    {room.Status{State: "lobby", Opens: &opens, Waiting: 48211, Stock: waiting().Stock}, true, false, nil},
+		"early":    {room.Status{State: "scheduled", Opens: &opens}, false, false, nil},
+		"joining": {waiting(), false, false, func(s *stage, b *tab) {
+			b.state("joining")
+			b.until("some is done", `document.getElementById("work").value > 0.2`)
+		}},
+		"turn": {waiting(), true, false, func(s *stage, b *tab) {
+			s.refuse("claim", refusal{status: 503, code: "unavailable", retry: "60"})
+			s.send("admitted", map[string]string{"state": "admitted", "claimBy": time.Now().Add(2 * time.Minute).Format(time.RFC3339)})
+			b.until("it tries", `document.getElementById("link").dataset.link === "lost"`)
+		}},
+		"missed": {waiting(), true, false, func(s *stage, b *tab) {
+			s.refuse("claim", refusal{status: 410, code: "turn-missed"})
+			s.send("admitted", map[string]string{"state": "admitted"})
+			b.state("missed")
+		}},
+		"sold-out": {room.Status{State: "sold-out"}, true, false, nil},
+		"problem": {func() room.Status {
+			s := waiting()
+			s.ETA, s.Degraded, s.Message = nil, true, "We are having a technical problem. Your place is safe; please stay on this page."
+			return s
+		}(), true, true, nil},
+		"lost": {waiting(), true, false, func(s *stage, b *tab) {
+			s.write("retry: 60000\n\n")
+			s.send("position", line(900))
+			b.reads("position", "900")
+			s.drop()
+			b.until("it says so", `document.getElementById("link").dataset.link === "lost"`)
+		}},
+		"still": {waiting(), true, false, nil},
+		"leave": {waiting(), true, false, func(s *stage, b *tab) { b.do("opening", chromedp.Click("#leave summary")) }},
+	} {
+		for _, scheme := range []string{"light", "dark"} {
+			for size, dims := range map[string][2]int64{"phone": {390, 844}, "desktop": {1280, 900}, "small": {320, 568}} {
+				t.Run(name+"-"+size+"-"+scheme, func(t *testing.T) {
+					if size == "small" && scheme == "dark" {
+						return
+					}
+					s := newStage(t, c.status, c.joined)
+					s.page.Degraded = c.degraded
+					s.work = pow.Work{Count: 64, Bits: 20, Life: time.Minute}
+					b := openTab(t, s)
+					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: dims[0], Height: dims[1], DeviceScaleFactor: 1, Mobile: size != "desktop"})
+					call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+					if name == "still" {
+						b.still()
+					}
+					b.open("/")
+					if c.play != nil {
+						c.play(s, b)
+					}
+					b.value(`new Promise(done => setTimeout(done, 1))`)
+					picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(folder, name+"-"+size+"-"+scheme+".png"), picture, 0o644); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+		}
+	}
+}
