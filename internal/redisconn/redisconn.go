@@ -60,7 +60,8 @@ func Parse(address string) (*redis.UniversalOptions, error) {
 		return nil, err
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialPatience, Patience, Patience
-	o.MaxRetries = -1 // every caller knows better than the client whether to ask again
+	o.MaxRetries = -1   // every caller knows better than the client whether to ask again
+	o.DialerRetries = 1 // the client's own five tries, 100 ms apart, outlast any patience
 	o.ContextTimeoutEnabled = true
 	return o, nil
 }

@@ -32,7 +32,7 @@ func TestEveryKindOfAddressIsUnderstood(t *testing.T) {
 			o.IsClusterMode != want.cluster || o.Username != want.user || o.Password != want.secret {
 			t.Errorf("%s became %+v", address, o)
 		}
-		if o.ReadTimeout != Patience || o.MaxRetries != -1 || !o.ContextTimeoutEnabled {
+		if o.ReadTimeout != Patience || o.MaxRetries != -1 || o.DialerRetries != 1 || !o.ContextTimeoutEnabled {
 			t.Errorf("%s may wait longer than a call may", address)
 		}
 	}
