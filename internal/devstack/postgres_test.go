@@ -1,6 +1,10 @@
 package devstack_test
 
 import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
@@ -44,6 +48,33 @@ func TestAKilledPostgresKeepsWhatWasCommitted(t *testing.T) {
 	server.Start()
 	if got := ask(t, dsn, "SELECT id FROM seats"); got != "7" {
 		t.Fatalf("after the restart: %q, want 7", got)
+	}
+}
+
+// With clients that never stop trying, a session is born at every moment. One that
+// outlived its server would keep the next from starting on the same data.
+func TestAPostgresKilledAmongClientsStartsAgain(t *testing.T) {
+	t.Parallel()
+	server := devstack.OwnPostgres(t)
+	address, err := url.Parse(server.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(address.Query().Get("host"), ".s.PGSQL.5432")
+	var clients sync.WaitGroup
+	t.Cleanup(clients.Wait) // after the context has ended
+	for range 4 {
+		clients.Go(func() {
+			for t.Context().Err() == nil {
+				if conn, err := net.Dial("unix", socket); err == nil {
+					_ = conn.Close()
+				}
+			}
+		})
+	}
+	for range 5 {
+		server.Kill()
+		server.Start()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 // logTail is how much of a server's log goes into an error.
 const logTail = 4 << 10
 
-// pollEvery is how often a starting server is asked whether it is ready.
+// pollEvery is how often a starting or ending server is looked at.
 const pollEvery = 10 * time.Millisecond
 
 // Command is one server program as it is to be run.
@@ -107,14 +108,54 @@ func (p *Process) Stop(sig syscall.Signal) {
 
 // Kill ends the process and its children at once, as a power cut would.
 // PostgreSQL's children are killed too: each is a session of its own, and until
-// the last has gone the next server refuses to start on the same data.
+// the last has gone the next server refuses to start on the same data. The parent
+// is stopped before its children are counted: one that it forks meanwhile, for a
+// client that is just coming back, would be left over.
 func (p *Process) Kill() {
-	children := p.children()
+	p.Signal(syscall.SIGSTOP)
+	within(stopWithin, func() bool { return p.ended() || state(p.pid) == 'T' })
+	var children []int
+	if !p.ended() { // else its pid may belong to somebody else by now
+		children = p.children()
+	}
 	p.Signal(syscall.SIGKILL)
 	for _, child := range children {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
 	<-p.done
+	within(stopWithin, func() bool {
+		return !slices.ContainsFunc(children, func(pid int) bool { return !strings.ContainsRune("ZX", state(pid)) })
+	})
+}
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// within polls until so, for d at most.
+func within(d time.Duration, so func() bool) {
+	for end := time.Now().Add(d); !so() && time.Now().Before(end); {
+		time.Sleep(pollEvery)
+	}
+}
+
+// state is the letter that /proc has for what a process does: T if it is stopped,
+// Z if it is dead but not buried. X, dead, is also said of one that is not there.
+func state(pid int) rune {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 'X'
+	}
+	_, after, _ := strings.Cut(string(stat), ") ") // the name before may have anything else in it
+	for _, letter := range after {
+		return letter
+	}
+	return 'X'
 }
 
 func (p *Process) children() []int {
