@@ -34,16 +34,29 @@ func (s *Store) Claim(ctx context.Context, b *allocator.Booking) error {
 	if n := len(cells); n == 0 || n > maxCells || len(slices.Compact(slices.Clone(cells))) != n {
 		return fmt.Errorf("claiming: a booking has 1 to %d cells, each once", maxCells)
 	}
-	return s.write(ctx, "claiming", func(ctx context.Context, conn *pgxpool.Conn) error {
-		err := claim(ctx, conn, b, cells)
-		switch violated(err) {
-		case "booking_pkey":
-			return same(ctx, conn, b, cells)
-		case "claim_one_live", "claim_for_sale":
-			return refusal(ctx, conn, b.EventID, cells)
+	return s.write(ctx, "claiming", func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		for range closerLooks {
+			if err = claimOrRefusal(ctx, conn, b, cells); !errors.Is(err, errAgain) {
+				break
+			}
 		}
 		return err
 	})
+}
+
+// closerLooks is how often a claim is made at once again because the cells that
+// stood in its way had been released when it was asked which ones they were.
+const closerLooks = 10
+
+func claimOrRefusal(ctx context.Context, conn *pgxpool.Conn, b *allocator.Booking, cells []string) error {
+	err := claim(ctx, conn, b, cells)
+	switch violated(err) {
+	case "booking_pkey":
+		return same(ctx, conn, b, cells)
+	case "claim_one_live", "claim_for_sale":
+		return refusal(ctx, conn, b.EventID, cells)
+	}
+	return err
 }
 
 func claim(ctx context.Context, conn *pgxpool.Conn, b *allocator.Booking, cells []string) error {
