@@ -2,6 +2,7 @@ package waitroompage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -359,6 +360,47 @@ func TestTheStreamMayBeAtAnotherAddressOfTheHost(t *testing.T) {
 	b.reads("position", "900")
 	if got := s.called("GET stream"); len(got) != 0 {
 		t.Errorf("the page's own address was asked: %q", got)
+	}
+}
+
+func TestAConnectionThatDiesWithoutAWordIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	b := openTab(t, s).hasty().open("/") // thirty seconds of silence are one
+	s.send("position", line(900))
+	b.reads("position", "900")
+	s.until("the stream is opened again", func() bool {
+		return slices.Contains(s.calls, "GET stream?seen=900")
+	})
+}
+
+func TestAHiddenPagePollsLessAndAtOnceWhenItIsLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), true)
+	s.page.Status.PollAfter = 1
+	s.refuse("stream", refusal{status: 503, code: "no-stream"})
+	b := openTab(t, s).before(`
+		window.away = false;
+		Object.defineProperty(document, "hidden", { get: () => window.away });
+		window.pauses = [];
+		(real => { window.setTimeout = (f, ms) => { pauses.push(ms); return real(f, ms); }; })(setTimeout)`).open("/")
+	b.reads("link", "Updated every few seconds")
+	b.until("the room's wish is followed", `pauses.at(-1) >= 500 && pauses.at(-1) <= 1500`)
+	b.value(`away = true`)
+	b.until("it asks less", `pauses.at(-1) >= 10000`)
+	polls := len(s.called("GET status"))
+	b.value(`(() => { away = false; document.dispatchEvent(new Event("visibilitychange")); })()`)
+	eventually(t, "it asks at once", func() bool { return len(s.called("GET status")) > polls })
+	b.until("and follows the wish again", `pauses.at(-1) <= 1500`)
+}
+
+func TestAFanWithoutCookiesIsToldWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, waiting(), false)
+	b := openTab(t, s).before(`Object.defineProperty(navigator, "cookieEnabled", { get: () => false })`).open("/")
+	b.reads("head", "Please allow cookies")
+	if got := s.called("POST join"); len(got) != 0 {
+		t.Errorf("it joined for nothing: %q", got)
 	}
 }
 
