@@ -65,7 +65,8 @@ type Locks interface {
 
 	// Hold locks all wanted cells for event.HoldTTL or none.
 	// Errors: *ConflictError, *AreaShortError, ErrHoldLimit, ErrAllHeld, ErrSoldOut, ErrCellUnknown,
-	// and for an id that was used before ErrHoldExpired and ErrHoldNotYours.
+	// and for an id that was used before ErrHoldExpired, ErrHoldNotYours, and
+	// ErrKeyMismatch if it was for another area.
 	Hold(ctx context.Context, req HoldRequest) (Hold, error)
 
 	// Get returns a live hold. Errors: ErrHoldUnknown, ErrHoldExpired, ErrHoldNotYours.
@@ -81,7 +82,9 @@ type Locks interface {
 
 	// EndPayment undoes BeginPayment after a refusal: the hold goes on for the
 	// rest of its time but at least for a minute, so the fan can try another card.
-	EndPayment(ctx context.Context, event *Event, holdID string) error
+	// A payment whose until is later than this one is another, begun since: it
+	// goes on. The zero time ends any.
+	EndPayment(ctx context.Context, event *Event, holdID string, until time.Time) error
 
 	// Book marks cells as booked for good, whoever held them, and drops the hold.
 	Book(ctx context.Context, event *Event, holdID string, cells []string) error

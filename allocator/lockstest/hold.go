@@ -56,6 +56,11 @@ func repeatedHold(t *testing.T, b Backend) {
 			}
 		}
 	}
+	for _, other := range []allocator.HoldRequest{h.Want("standing", "ann", 3, 4), h.WantStanding("seats", "ann", 2)} {
+		if got, err := b.Locks.Hold(t.Context(), other); !errors.Is(err, allocator.ErrKeyMismatch) {
+			t.Errorf("an id used before for another area: %+v, %v; want ErrKeyMismatch", got, err)
+		}
+	}
 	if c := must[allocator.Counts](t)(b.Locks.Counts(t.Context(), h.Event)); c.Held != 4 {
 		t.Errorf("%d cells held, want 4", c.Held)
 	}

@@ -144,7 +144,7 @@ func againstModel(t *testing.T, b Backend) {
 			},
 			"refuse": func(rt *rapid.T) {
 				i := id.Draw(rt, "id")
-				if err := b.Locks.EndPayment(t.Context(), h.Event, i); err != nil {
+				if err := b.Locks.EndPayment(t.Context(), h.Event, i, time.Time{}); err != nil {
 					rt.Fatal(err)
 				}
 				if hold := m.holds[i]; hold != nil {

@@ -37,8 +37,14 @@ func payment(t *testing.T, b Backend) {
 	if _, err := b.Locks.Hold(t.Context(), h.Want("h2", "bob", 0)); !errors.As(err, &conflict) {
 		t.Fatalf("a paying seat was given away: %v", err)
 	}
+	if err := b.Locks.EndPayment(t.Context(), h.Event, "h1", until.Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if still := must[allocator.Hold](t)(b.Locks.Get(t.Context(), h.Event, "h1", "ann")); !still.Paying {
+		t.Error("the end of an earlier payment ended a later one")
+	}
 	for range 2 {
-		if err := b.Locks.EndPayment(t.Context(), h.Event, "h1"); err != nil {
+		if err := b.Locks.EndPayment(t.Context(), h.Event, "h1", until); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,7 +56,7 @@ func payment(t *testing.T, b Backend) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"h1", "never"} {
-		if err := b.Locks.EndPayment(t.Context(), h.Event, id); err != nil {
+		if err := b.Locks.EndPayment(t.Context(), h.Event, id, time.Time{}); err != nil {
 			t.Errorf("ending the payment of %s, which is gone: %v", id, err)
 		}
 	}

@@ -54,7 +54,7 @@ func rebuild(t *testing.T, b Backend) {
 	must[allocator.Hold](t)(b.Locks.Get(t.Context(), h.Event, "h2", "ann"))
 
 	for _, id := range []string{"paying", "late"} {
-		if err := b.Locks.EndPayment(t.Context(), next.Event, id); err != nil {
+		if err := b.Locks.EndPayment(t.Context(), next.Event, id, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +104,7 @@ func withoutState(t *testing.T, b Backend) {
 		for name, err := range map[string]error{
 			"hold": seats, "hold places": places, "get": get, "pay": pay, "sweep": sweep, "counts": counts,
 			"release": b.Locks.Release(t.Context(), h.Event, "h1", "ann"),
-			"end":     b.Locks.EndPayment(t.Context(), h.Event, "h1"),
+			"end":     b.Locks.EndPayment(t.Context(), h.Event, "h1", time.Time{}),
 			"book":    b.Locks.Book(t.Context(), h.Event, "h1", Seats(0)),
 			"free":    b.Locks.Free(t.Context(), h.Event, "h1", Seats(0)),
 		} {

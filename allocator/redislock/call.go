@@ -27,6 +27,7 @@ const (
 	codeEnded    = "ENDED"
 	codeNotYours = "NOTYOURS"
 	codePaying   = "PAYING"
+	codeOther    = "OTHER"
 )
 
 // call runs one function and returns the reply after its first word. A word
@@ -87,6 +88,8 @@ func refusal(code string, rest []string) error {
 		return allocator.ErrHoldExpired
 	case codeNotYours:
 		return allocator.ErrHoldNotYours
+	case codeOther:
+		return allocator.ErrKeyMismatch
 	default:
 		return unavailable(fmt.Errorf("unreadable reply %q", code))
 	}

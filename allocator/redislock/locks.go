@@ -124,8 +124,12 @@ func (l *Locks) BeginPayment(ctx context.Context, e *allocator.Event, holdID, ho
 }
 
 // EndPayment implements allocator.Locks. A hold that is gone is no error.
-func (l *Locks) EndPayment(ctx context.Context, e *allocator.Event, holdID string) error {
-	_, err := l.call(ctx, "unpay", holdKeys(e, holdID), e.Epoch, holdID, minAfterRefusal.Milliseconds())
+func (l *Locks) EndPayment(ctx context.Context, e *allocator.Event, holdID string, until time.Time) error {
+	args := []any{e.Epoch, holdID, minAfterRefusal.Milliseconds()}
+	if !until.IsZero() {
+		args = append(args, until.UnixMilli())
+	}
+	_, err := l.call(ctx, "unpay", holdKeys(e, holdID), args...)
 	if gone(err) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -30,7 +31,8 @@ func BookingID(holdID, holder, key string) string {
 // Captured when all went well, Declined when the provider refused (the hold goes
 // on), and Authorising when nobody knows yet: ask for it again, it is being
 // finished. Repeating it with the same key goes on where the first try stopped.
-// Errors: those of Locks.BeginPayment, *ConflictError, ErrPaymentUnderWay.
+// Errors: those of Locks.BeginPayment, *ConflictError, ErrPaymentUnderWay, and
+// ErrKeyMismatch if the key was used to pay otherwise.
 func (s *Sale) Checkout(ctx context.Context, holdID, holder, key string, p Payment) (*allocator.Booking, error) {
 	e, err := s.eventOf(ctx, holdID)
 	if err != nil {
@@ -44,7 +46,16 @@ func (s *Sale) Checkout(ctx context.Context, holdID, holder, key string, p Payme
 	if err != nil {
 		return nil, err
 	}
+	if b.Method != p.Method || b.Buyer != p.Buyer {
+		return nil, allocator.ErrKeyMismatch
+	}
+	until := b.Deadline
 	b, err = s.pay(ctx, b)
+	if b != nil && b.State == allocator.Declined {
+		// The refusal may have come to another try with this key, before this one
+		// began to pay: nobody else would end that.
+		s.endPayment(ctx, e, holdID, until)
+	}
 	if b != nil {
 		s.metrics.checkouts.WithLabelValues(string(b.State)).Inc()
 	}
@@ -67,7 +78,7 @@ func (s *Sale) claim(ctx context.Context, e *allocator.Event, id, holdID, holder
 	}
 	held, err := s.priced(ctx, e, h)
 	if err != nil {
-		s.endPayment(ctx, e, holdID)
+		s.endPayment(ctx, e, holdID, deadline)
 		return nil, err
 	}
 	now := s.deps.Clock.Now()
@@ -80,20 +91,22 @@ func (s *Sale) claim(ctx context.Context, e *allocator.Event, id, holdID, holder
 	var conflict *allocator.ConflictError
 	switch {
 	case errors.As(err, &conflict):
-		return nil, s.conflict(ctx, e, holdID, conflict)
+		return nil, s.conflict(ctx, e, b, conflict)
 	case err != nil:
 		// If it was committed all the same, recovery will find it; the hold goes on.
-		s.endPayment(ctx, e, holdID)
+		s.endPayment(ctx, e, holdID, deadline)
 		return nil, err
 	}
 	return b, s.deps.Step("claimed")
 }
 
 // conflict corrects the locks where the database knows better. No money was
-// asked for. A claim of the very same hold is another checkout of it.
-func (s *Sale) conflict(ctx context.Context, e *allocator.Event, holdID string, conflict *allocator.ConflictError) error {
+// asked for. A claim of the very same hold is another checkout of it: the hold
+// stays with that one.
+func (s *Sale) conflict(ctx context.Context, e *allocator.Event, b *allocator.Booking, conflict *allocator.ConflictError) error {
 	taken, err := s.deps.Store.Taken(ctx, e.ID)
 	if err != nil {
+		s.endPayment(ctx, e, b.HoldID, b.Deadline)
 		return err
 	}
 	var booked []string
@@ -101,7 +114,7 @@ func (s *Sale) conflict(ctx context.Context, e *allocator.Event, holdID string, 
 		if !slices.Contains(conflict.Cells, t.Cell) {
 			continue
 		}
-		if t.HoldID == holdID {
+		if t.HoldID == b.HoldID {
 			return ErrPaymentUnderWay
 		}
 		if t.Booked {
@@ -110,7 +123,7 @@ func (s *Sale) conflict(ctx context.Context, e *allocator.Event, holdID string, 
 	}
 	s.metrics.conflicts.Inc()
 	s.deps.Log.Warn("the database refused cells that the locks had given; the locks were corrected", "event", e.Slug, "cells", conflict.Cells)
-	s.endPayment(ctx, e, holdID)
+	s.endPayment(ctx, e, b.HoldID, b.Deadline)
 	if len(booked) > 0 {
 		if err := s.withLocks(ctx, e, func(e *allocator.Event) error { return s.deps.Locks.Book(ctx, e, "", booked) }); err != nil {
 			s.deps.Log.Warn("the locks could not be corrected", "event", e.Slug, "error", err)
@@ -119,9 +132,11 @@ func (s *Sale) conflict(ctx context.Context, e *allocator.Event, holdID string, 
 	return conflict
 }
 
-// endPayment gives a hold back to its holder. If it fails the hold ends by itself.
-func (s *Sale) endPayment(ctx context.Context, e *allocator.Event, holdID string) {
-	err := s.withLocks(context.WithoutCancel(ctx), e, func(e *allocator.Event) error { return s.deps.Locks.EndPayment(ctx, e, holdID) })
+// endPayment gives a hold back to its holder, unless a payment with a later
+// deadline has begun. If it fails the hold ends by itself.
+func (s *Sale) endPayment(ctx context.Context, e *allocator.Event, holdID string, until time.Time) {
+	ctx = context.WithoutCancel(ctx) // the fan may be gone; their seats must not wait for that
+	err := s.withLocks(ctx, e, func(e *allocator.Event) error { return s.deps.Locks.EndPayment(ctx, e, holdID, until) })
 	if err != nil {
 		s.deps.Log.Warn("a hold could not be given back to its holder; it ends by itself", "hold", holdID, "error", err)
 	}
@@ -130,6 +145,7 @@ func (s *Sale) endPayment(ctx context.Context, e *allocator.Event, holdID string
 // pay takes a booking on from wherever it stands, as far as it can now. It is what
 // a first try, a repeated one and recovery all do.
 func (s *Sale) pay(ctx context.Context, b *allocator.Booking) (*allocator.Booking, error) {
+	repeated := b.State == allocator.Authorising
 	if b.State == allocator.Claimed {
 		next := *b
 		next.Attempt = 1
@@ -144,13 +160,39 @@ func (s *Sale) pay(ctx context.Context, b *allocator.Booking) (*allocator.Bookin
 	if b.State != allocator.Authorising {
 		return b, nil
 	}
-	call, cancel := context.WithTimeout(ctx, providerTimeout)
-	defer cancel()
-	p, err := s.deps.Provider.Authorise(call, request(b))
+	p, err := s.authorise(ctx, b, repeated)
 	if err := s.deps.Step("authorised"); err != nil {
 		return nil, err
 	}
 	return s.settle(ctx, b, p, err)
+}
+
+// errRefused says that the provider took no notice of an authorisation, now or
+// before: there is no payment, and none can come.
+var errRefused = errors.New("the provider refused the request")
+
+// authorise makes the one call of an attempt. An error wraps errRefused only if the
+// attempt cannot have had an effect: that a repetition had none says nothing of the
+// call before, whose answer may have been lost.
+func (s *Sale) authorise(ctx context.Context, b *allocator.Booking, repeated bool) (payment.Payment, error) {
+	call, cancel := context.WithTimeout(ctx, providerTimeout)
+	defer cancel()
+	p, err := s.deps.Provider.Authorise(call, request(b))
+	if err == nil || unknown(err) {
+		return p, err
+	}
+	if repeated {
+		made, findErr := s.deps.Provider.Find(call, b.ID)
+		switch {
+		case findErr != nil:
+			return p, errors.Join(err, findErr)
+		case len(made) == 1:
+			return made[0], nil
+		case len(made) > 1:
+			return p, fmt.Errorf("there are %d payments for one attempt: %w", len(made), err)
+		}
+	}
+	return p, fmt.Errorf("%w: %w", errRefused, err)
 }
 
 // request is the one call of an attempt. It is the same however often it is made.
@@ -161,7 +203,9 @@ func request(b *allocator.Booking) payment.Request {
 	}
 }
 
-// settle does what follows from the provider's answer.
+// settle does what follows from the provider's answer. Cells are given back only
+// when it says that there will be no payment; whatever else went wrong, the booking
+// stays as it is, and recovery asks again.
 func (s *Sale) settle(ctx context.Context, b *allocator.Booking, p payment.Payment, err error) (*allocator.Booking, error) {
 	next := *b
 	if p.ID != "" {
@@ -170,14 +214,14 @@ func (s *Sale) settle(ctx context.Context, b *allocator.Booking, p payment.Payme
 	switch {
 	case err != nil && unknown(err):
 		return s.undecided(ctx, &next) // nobody knows: recovery asks again, with the same key
-	case errors.Is(err, payment.ErrNotFound):
-		return nil, err // a wrong account, perhaps: nothing may be concluded from it
-	case err != nil:
+	case errors.Is(err, errRefused):
 		s.deps.Log.Error("the provider refused a request; this is a mistake in it or in us", "booking", b.ID, "error", err)
 		next.Reason = "provider-error"
 		return s.refused(ctx, &next, allocator.Declined)
+	case err != nil:
+		return s.unclear(ctx, b, err)
 	case p.Booking != b.ID || p.Amount != b.Amount.Amount || p.Currency != b.Amount.Currency:
-		return nil, fmt.Errorf("payment %s is for another booking or amount than %s: nothing was done about it", p.ID, b.ID)
+		return s.unclear(ctx, b, fmt.Errorf("payment %s is for another booking or amount", p.ID))
 	}
 	switch p.Status {
 	case payment.Authorised, payment.Succeeded:
@@ -201,6 +245,16 @@ func (s *Sale) undecided(ctx context.Context, b *allocator.Booking) (*allocator.
 		return s.reread(ctx, b, err)
 	}
 	return b, nil
+}
+
+// unclear is for answers that nothing may be concluded from. It moves the booking
+// behind the others that wait for recovery, so that it does not stand in their way.
+func (s *Sale) unclear(ctx context.Context, b *allocator.Booking, cause error) (*allocator.Booking, error) {
+	next := *b
+	if _, err := s.undecided(ctx, &next); err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	return nil, fmt.Errorf("nothing was done about booking %s: %w", b.ID, cause)
 }
 
 // unknown says that a call may have had an effect.
@@ -234,7 +288,7 @@ func (s *Sale) refused(ctx context.Context, b *allocator.Booking, to allocator.B
 	}
 	if to == allocator.Declined { // at once, for the fan who waits; the outbox repeats it
 		if e, err := s.Event(ctx, b.Event); err == nil {
-			s.endPayment(ctx, e, b.HoldID)
+			s.endPayment(ctx, e, b.HoldID, time.Time{})
 		}
 	}
 	return b, nil

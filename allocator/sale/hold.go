@@ -18,6 +18,7 @@ type Want struct {
 	Cells    []string
 	Area     string
 	Quantity int
+	Limit    int // cells that the fan's pass allows at once; 0 leaves it to the event
 }
 
 // Held is a hold with what it would cost.
@@ -74,7 +75,7 @@ func (s *Sale) Hold(ctx context.Context, slug, holder, key string, want Want) (H
 	var h allocator.Hold
 	err = s.withLocks(ctx, e, func(e *allocator.Event) error {
 		h, err = s.deps.Locks.Hold(ctx, allocator.HoldRequest{
-			Event: e, HoldID: HoldID(slug, holder, key), Holder: holder,
+			Event: limited(e, want.Limit), HoldID: HoldID(slug, holder, key), Holder: holder,
 			Cells: cells, Area: want.Area, Quantity: want.Quantity,
 		})
 		return err
@@ -89,8 +90,18 @@ func (s *Sale) Hold(ctx context.Context, slug, holder, key string, want Want) (H
 	return s.priced(ctx, e, h)
 }
 
+// limited is the event as a pass with a limit of its own sees it.
+func limited(e *allocator.Event, limit int) *allocator.Event {
+	if limit <= 0 || limit >= e.MaxPerPass {
+		return e
+	}
+	own := *e
+	own.MaxPerPass = limit
+	return &own
+}
+
 // matches says whether a hold is what was asked for: the key may have been used
-// before, for something else.
+// before, for something else. The locks have compared the area.
 func matches(h allocator.Hold, cells []string, want Want) bool {
 	if want.Area != "" {
 		return len(h.Cells) == want.Quantity

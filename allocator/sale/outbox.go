@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 	"github.com/caddy-tickets/caddy-tickets/allocator/payment"
 )
 
 const (
 	outboxBatch = 32
-	// outboxLease is longer than the slowest task, a call to the provider.
+	// outboxWorkers of a batch are done at once: no seat waits to be shown as sold
+	// until the provider has taken the money of another.
+	outboxWorkers = 16
+	// outboxLease is longer than the slowest batch takes: two calls to the provider.
 	outboxLease = time.Minute
 	// captureTries is after how many refusals a person has to look: with the pauses
 	// of retryAfter about an hour.
@@ -26,20 +31,32 @@ func (s *Sale) WorkOutbox(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var errs []error
-	for _, task := range tasks {
-		err := s.do(ctx, task)
-		if err == nil {
-			err = s.deps.Outbox.Done(ctx, task.ID)
-			s.metrics.tasks.WithLabelValues(string(task.Kind), "done").Inc()
-		} else if ctx.Err() == nil {
-			s.metrics.tasks.WithLabelValues(string(task.Kind), "failed").Inc()
-			s.deps.Log.Warn("an ordered task failed and is tried again", "task", task.Kind, "booking", task.Booking, "tries", task.Attempts+1, "error", err)
-			err = s.deps.Outbox.Retry(ctx, task.ID, retryAfter(task.Attempts), err.Error())
-		}
-		errs = append(errs, err)
+	errs := make([]error, len(tasks))
+	var workers errgroup.Group
+	workers.SetLimit(outboxWorkers)
+	for i, task := range tasks {
+		workers.Go(func() error {
+			errs[i] = s.work(ctx, task)
+			return nil
+		})
 	}
+	_ = workers.Wait() // the errors are in errs, all of them
 	return len(tasks), errors.Join(errs...)
+}
+
+// work does one task and removes it, or puts it back.
+func (s *Sale) work(ctx context.Context, task allocator.Task) error {
+	err := s.do(ctx, task)
+	if err == nil {
+		s.metrics.tasks.WithLabelValues(string(task.Kind), "done").Inc()
+		return s.deps.Outbox.Done(ctx, task.ID)
+	}
+	if ctx.Err() != nil {
+		return err // it is taken again when its lease ends
+	}
+	s.metrics.tasks.WithLabelValues(string(task.Kind), "failed").Inc()
+	s.deps.Log.Warn("an ordered task failed and is tried again", "task", task.Kind, "booking", task.Booking, "tries", task.Attempts+1, "error", err)
+	return s.deps.Outbox.Retry(ctx, task.ID, retryAfter(task.Attempts), err.Error())
 }
 
 // retryAfter doubles from one second to five minutes.
@@ -65,7 +82,7 @@ func (s *Sale) do(ctx context.Context, task allocator.Task) error {
 		case allocator.TaskMark:
 			return s.deps.Locks.Book(ctx, e, b.HoldID, b.Cells)
 		case allocator.TaskUnpay:
-			return s.deps.Locks.EndPayment(ctx, e, b.HoldID)
+			return s.deps.Locks.EndPayment(ctx, e, b.HoldID, b.Deadline)
 		case allocator.TaskFree:
 			return s.deps.Locks.Free(ctx, e, b.HoldID, b.Cells)
 		default:

@@ -9,8 +9,15 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 )
 
-// rebuildTimeout bounds one rebuild: 50,000 cells take about half a second.
-const rebuildTimeout = 30 * time.Second
+const (
+	// rebuildTimeout bounds one rebuild: 50,000 cells take about half a second.
+	rebuildTimeout = 30 * time.Second
+	// rebuildPatience is how long another process is given to finish a rebuild that
+	// it has begun, before it is taken for dead. Without it several would undo each
+	// other's work for ever.
+	rebuildPatience = 5 * time.Second
+	rebuildPoll     = 50 * time.Millisecond
+)
 
 // withLocks does something with the locks of an event, and rebuilds them first if
 // they are gone or older than the event's epoch. It tries twice at most.
@@ -54,8 +61,11 @@ func (s *Sale) rebuild(ctx context.Context, stale *allocator.Event) (*allocator.
 		return nil, err
 	}
 	if e.Epoch > stale.Epoch { // somebody has rebuilt them, or is about to
-		if _, err := s.deps.Locks.Counts(ctx, e); !errors.Is(err, allocator.ErrEpoch) {
+		if err := s.awaitRebuild(ctx, e); !errors.Is(err, allocator.ErrEpoch) {
 			return e, err
+		}
+		if e, err = s.fresh(ctx, e.Slug); err != nil {
+			return nil, err
 		}
 	}
 	begun := s.deps.Clock.Now()
@@ -77,8 +87,14 @@ func (s *Sale) rebuild(ctx context.Context, stale *allocator.Event) (*allocator.
 		return nil, err
 	}
 	err = s.deps.Locks.Rebuild(ctx, e, cells, taken)
-	if errors.Is(err, allocator.ErrEpoch) { // another process was later, and won
-		return s.fresh(ctx, e.Slug)
+	if errors.Is(err, allocator.ErrEpoch) { // another process was later, and wins
+		if e, err = s.fresh(ctx, e.Slug); err != nil {
+			return nil, err
+		}
+		return e, s.awaitRebuild(ctx, e)
+	}
+	if err == nil {
+		err = s.catchUp(ctx, e, taken)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("rebuilding the locks of %s: %w", e.Slug, err)
@@ -87,4 +103,62 @@ func (s *Sale) rebuild(ctx context.Context, stale *allocator.Event) (*allocator.
 	s.deps.Log.Warn("the seat locks were gone and have been rebuilt from the database; seats that were only held are free again",
 		"event", e.Slug, "epoch", e.Epoch, "cells", len(cells), "taken", len(taken), "took", s.deps.Clock.Now().Sub(begun))
 	return e, nil
+}
+
+// awaitRebuild waits until the locks of an event are there, as another process is
+// making them. ErrEpoch: it seems to have died.
+func (s *Sale) awaitRebuild(ctx context.Context, e *allocator.Event) error {
+	patience, cancel := context.WithTimeout(ctx, rebuildPatience)
+	defer cancel()
+	poll := time.NewTicker(rebuildPoll)
+	defer poll.Stop()
+	for {
+		_, err := s.deps.Locks.Counts(ctx, e)
+		if !errors.Is(err, allocator.ErrEpoch) {
+			return err
+		}
+		select {
+		case <-poll.C:
+		case <-patience.Done():
+			return err
+		}
+	}
+}
+
+// catchUp brings to new locks what the database decided while they were built: its
+// orders may have been carried out on the old ones.
+func (s *Sale) catchUp(ctx context.Context, e *allocator.Event, before []allocator.Taken) error {
+	after, err := s.deps.Store.Taken(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	now := make(map[string]allocator.Taken, len(after)) // by cell
+	for _, t := range after {
+		now[t.Cell] = t
+	}
+	sold := make(map[string]bool, len(before))
+	freed := make(map[string]bool) // by hold
+	for _, t := range before {
+		sold[t.Cell] = t.Booked
+		if now[t.Cell].HoldID != t.HoldID {
+			freed[t.HoldID] = true
+		}
+	}
+	for hold := range freed {
+		if err := s.deps.Locks.EndPayment(ctx, e, hold, time.Time{}); err != nil {
+			return err
+		}
+	}
+	booked := make(map[string][]string) // cells by hold
+	for _, t := range after {
+		if t.Booked && !sold[t.Cell] {
+			booked[t.HoldID] = append(booked[t.HoldID], t.Cell)
+		}
+	}
+	for hold, cells := range booked {
+		if err := s.deps.Locks.Book(ctx, e, hold, cells); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -75,7 +75,7 @@ func (s *Sale) expire(ctx context.Context, b *allocator.Booking) (*allocator.Boo
 	if id == "" {
 		// The call may have been lost, or may still be on its way. Repeating it
 		// makes the payment known for sure, and a known one can be cancelled.
-		p, err := s.deps.Provider.Authorise(call, request(b))
+		p, err := s.authorise(ctx, b, true)
 		if err != nil {
 			return s.settle(ctx, b, p, err)
 		}
@@ -124,6 +124,11 @@ func (s *Sale) Webhook(ctx context.Context, body []byte, signature string) error
 			return err
 		}
 	}
+	if b.State == allocator.Declined || b.State == allocator.Expired {
+		if err := s.letGo(ctx, b, event.Payment); err != nil {
+			return err
+		}
+	}
 	fresh, err := s.deps.Webhooks.NoteWebhook(ctx, s.deps.Provider.Name(), event.ID)
 	if err != nil {
 		return err
@@ -132,6 +137,25 @@ func (s *Sale) Webhook(ctx context.Context, body []byte, signature string) error
 		s.metrics.webhooks.WithLabelValues("done").Inc()
 	} else {
 		s.metrics.webhooks.WithLabelValues("again").Inc()
+	}
+	return nil
+}
+
+// letGo cancels a payment that came to life after its booking had ended, so that no
+// money stays reserved for nothing.
+func (s *Sale) letGo(ctx context.Context, b *allocator.Booking, id string) error {
+	call, cancel := context.WithTimeout(ctx, providerTimeout)
+	defer cancel()
+	p, err := s.deps.Provider.Get(call, id)
+	if err != nil {
+		return fmt.Errorf("reading the payment of a webhook: %w", err)
+	}
+	if p.Booking != b.ID || p.Status != payment.Authorised && p.Status != payment.Pending {
+		return nil
+	}
+	s.deps.Log.Warn("a payment came after its booking had ended and is cancelled", "booking", b.ID, "payment", id)
+	if _, err := s.deps.Provider.Cancel(call, id, fmt.Sprintf("b:%s:cancel", b.ID)); err != nil {
+		return fmt.Errorf("cancelling a late payment: %w", err)
 	}
 	return nil
 }

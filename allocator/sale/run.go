@@ -2,6 +2,7 @@ package sale
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -21,15 +22,16 @@ const (
 // ctx ends. A round that fails is tried again; none stops the process.
 func (s *Sale) Run(ctx context.Context) {
 	var loops sync.WaitGroup
-	loops.Go(func() { s.every(ctx, "sweep", sweepEvery, s.sweep) })
-	loops.Go(func() { s.every(ctx, "recover", recoverEvery, s.Recover) })
-	loops.Go(func() { s.every(ctx, "outbox", outboxIdle, s.WorkOutbox) })
+	loops.Go(func() { s.every(ctx, "sweep", sweepEvery, sweepLimit, s.sweep) })
+	loops.Go(func() { s.every(ctx, "recover", recoverEvery, recoverBatch, s.Recover) })
+	loops.Go(func() { s.every(ctx, "outbox", outboxIdle, outboxBatch, s.WorkOutbox) })
 	loops.Wait()
 }
 
-// every runs a round again and again: at once while there is more to do, else after
-// a pause that is spread, so that several processes do not march in step.
-func (s *Sale) every(ctx context.Context, name string, pause time.Duration, round func(context.Context) (int, error)) {
+// every runs a round again and again: at once after a full one, as there is more to
+// do, else after a pause that is spread, so that several processes do not march in
+// step.
+func (s *Sale) every(ctx context.Context, name string, pause time.Duration, full int, round func(context.Context) (int, error)) {
 	troubled := false
 	for ctx.Err() == nil {
 		call, cancel := context.WithTimeout(ctx, roundTimeout)
@@ -44,7 +46,7 @@ func (s *Sale) every(ctx context.Context, name string, pause time.Duration, roun
 			}
 		}
 		wait := pause/2 + rand.N(pause)
-		if n == outboxBatch && err == nil {
+		if n >= full && err == nil {
 			wait = 0
 		}
 		timer := time.NewTimer(wait)
@@ -56,24 +58,25 @@ func (s *Sale) every(ctx context.Context, name string, pause time.Duration, roun
 	}
 }
 
-// sweep ends the holds whose time is over, in every event that sells.
+// sweep ends the holds whose time is over, in every event that sells, and says how
+// many at most ended in one. An event that cannot be swept stops no other.
 func (s *Sale) sweep(ctx context.Context) (int, error) {
 	events, err := s.deps.Store.Events(ctx)
 	if err != nil {
 		return 0, err
 	}
+	var errs []error
+	most := 0
 	for _, e := range events {
 		if e.Phase == allocator.PhaseDraft {
 			continue
 		}
-		err := s.withLocks(ctx, e, func(e *allocator.Event) error {
+		errs = append(errs, s.withLocks(ctx, e, func(e *allocator.Event) error {
 			n, err := s.deps.Locks.Sweep(ctx, e, sweepLimit)
 			s.metrics.swept.Add(float64(n))
+			most = max(most, n)
 			return err
-		})
-		if err != nil {
-			return 0, err
-		}
+		}))
 	}
-	return 0, nil
+	return most, errors.Join(errs...)
 }

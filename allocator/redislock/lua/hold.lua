@@ -23,7 +23,7 @@ local function refuse(s, answer)
 end
 
 -- take writes the locks. Every cell was found free in this very call.
-local function take(s, id, holder, ttl, cells, infos)
+local function take(s, id, holder, ttl, area, cells, infos)
   local value, own, categories = 'h' .. id, {}, {}
   for k, cell in ipairs(cells) do
     if not redis.call('SET', s.p .. 'c:' .. cell, value, 'NX', 'PX', ttl) then
@@ -41,7 +41,7 @@ local function take(s, id, holder, ttl, cells, infos)
               fence = int(redis.call('HINCRBY', s.meta, 'fence', 1)),
               made = int(s.now), expires = s.now + tonumber(ttl) }
   redis.call('HSET', h.key, 'holder', holder, 'state', 'held', 'cells', h.cells, 'categories', h.categories,
-    'fence', h.fence, 'made', h.made, 'expires', int(h.expires))
+    'area', area, 'fence', h.fence, 'made', h.made, 'expires', int(h.expires))
   redis.call('ZADD', s.p .. 'exp', int(h.expires), id)
   redis.call('HINCRBY', s.p .. 'pass', holder, #cells)
   return h
@@ -73,7 +73,7 @@ local function hold_cells(s, id, holder, ttl, max, cells, keys)
   if #bad > 0 then return refuse(s, { 'CONFLICT', unpack(bad) }) end
   for _, old in ipairs(over) do finish(s, old) end
   if not within(s, holder, #cells, max) then commit(s); return { 'LIMIT' } end
-  local h, taken = take(s, id, holder, ttl, cells, infos)
+  local h, taken = take(s, id, holder, ttl, '', cells, infos)
   commit(s)
   if not h then return { 'CONFLICT', taken } end
   return reply(s, h)
@@ -99,7 +99,7 @@ local function hold_area(s, id, holder, ttl, max, area, n)
   end
   local infos = redis.call('HMGET', s.p .. 'cells', unpack(cells))
   for k = 1, #cells do infos[k] = info(infos[k]) end
-  local h, taken = take(s, id, holder, ttl, cells, infos)
+  local h, taken = take(s, id, holder, ttl, area, cells, infos)
   commit(s)
   if not h then return { 'CONFLICT', taken } end
   return reply(s, h)
@@ -111,7 +111,10 @@ local function hold(keys, args)
   if not s then return { 'EPOCH' } end
   local id, holder = args[2], args[3]
   local h, why = live(s, id, holder)
-  if h then return reply(s, h) end -- a repeat finds its own hold
+  if h then -- a repeat finds its own hold; one that was rebuilt does not know its area
+    if h.area and h.area ~= args[6] then return { 'OTHER' } end
+    return reply(s, h)
+  end
   if why[1] ~= 'GONE' then return why end
   local ttl, max, area, n = args[4], tonumber(args[5]), args[6], tonumber(args[7])
   if area ~= '' then return hold_area(s, id, holder, ttl, max, area, n) end

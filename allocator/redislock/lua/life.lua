@@ -50,13 +50,14 @@ local function pay(keys, args)
   return reply(s, h)
 end
 
--- unpay: KEYS meta h:HOLD ARGV epoch hold least
+-- unpay: KEYS meta h:HOLD ARGV epoch hold least [until]. A payment begun since goes on.
 local function unpay(keys, args)
   local s = open(keys, args)
   if not s then return { 'EPOCH' } end
   local h, why = live(s, args[2])
   if not h then return why end
   if h.state ~= 'paying' then return { 'OK' } end
+  if args[4] and h.till and h.till > tonumber(args[4]) then return { 'OK' } end
   if h.holder == '' then -- rebuilt from a claim whose holder is not known: nobody could use it
     finish(s, h.id)
     commit(s)

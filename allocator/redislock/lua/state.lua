@@ -12,8 +12,8 @@
 --   c:CELL    string  the lock: "hHOLD" with a time limit, or "bHOLD" without
 --   own       hash    cell -> the same value; outlives the lock's time limit, so
 --                     that whoever finds the lock gone knows which hold to end
---   h:HOLD    hash    holder, cells, categories, fence, made, expires, until, state
---                     (held, paying, ended); an ended one stays for a while
+--   h:HOLD    hash    holder, cells, categories, area, fence, made, expires, until,
+--                     state (held, paying, ended); an ended one stays for a while
 --   exp       zset    hold -> ms at which it ends
 --   pass      hash    holder -> cells held
 --   a:AREA    string  free units;  a:AREA:units  list of them;  areas  set of AREA
@@ -141,12 +141,12 @@ end
 -- live reads a hold that has not ended. It answers the hold, or nil and why not.
 local function live(s, id, holder)
   local key = s.p .. 'h:' .. id
-  local v = redis.call('HMGET', key, 'holder', 'state', 'cells', 'categories', 'fence', 'made', 'expires', 'until')
+  local v = redis.call('HMGET', key, 'holder', 'state', 'cells', 'categories', 'fence', 'made', 'expires', 'until', 'area')
   if not v[1] then return nil, { 'GONE' } end
   if holder and v[1] ~= holder then return nil, { 'NOTYOURS' } end
   if v[2] == 'ended' then return nil, { 'ENDED' } end
   local h = { id = id, key = key, holder = v[1], state = v[2], cells = v[3], categories = v[4],
-              fence = v[5], made = v[6], expires = tonumber(v[7]), till = tonumber(v[8]) }
+              fence = v[5], made = v[6], expires = tonumber(v[7]), till = v[8] and tonumber(v[8]), area = v[9] }
   local ends = tonumber(redis.call('ZSCORE', s.p .. 'exp', id) or 0)
   if s.now > ends then
     finish(s, id)
