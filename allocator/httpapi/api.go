@@ -92,7 +92,7 @@ func (a *api) getReady(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, problemNotReady.Because(err.Error()))
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	send(w, http.StatusOK, map[string]bool{"ready": true})
 }
 
 // holder is the visitor whose pass a request has, for a room. The pass is verified

@@ -23,10 +23,11 @@ type waiting struct {
 	done     sync.WaitGroup
 }
 
-// join enters one fan and returns the client that holds its place.
+// join enters one fan, from a network of its own, and returns the client that holds
+// its place: joins are limited by network.
 func join(t *testing.T, s *stack, i int) *rehearse.Client {
 	t.Helper()
-	fan := rehearse.NewClient(s.site(t), net.IPv4(127, 9, byte(i/200), byte(1+i%200)))
+	fan := rehearse.NewClient(s.site(t), net.IPv4(127, byte(9+i/250), byte(1+i%250), 1))
 	t.Cleanup(fan.Close)
 	if _, err := fan.Do(t.Context(), rehearse.Call{Method: http.MethodGet, Path: "/", Accept: "text/html"}, nil); err != nil {
 		t.Fatalf("opening the fan page: %v", err)
