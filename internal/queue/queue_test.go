@@ -356,7 +356,7 @@ func TestReleaseFreesTheSlotAndRevokesThePass(t *testing.T) {
 	if _, err := q.Claim(t.Context(), places[0].Visitor); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Release(t.Context(), places[0].Visitor); err != nil {
+	if _, err := q.Release(t.Context(), places[0].Visitor); err != nil {
 		t.Fatal(err)
 	}
 	got, err := q.Tick(t.Context(), TickInput{Limit: NoLimit, RevokedSince: since})

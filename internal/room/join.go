@@ -134,16 +134,19 @@ func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
 	if err != nil {
 		return Claim{}, err
 	}
-	return Claim{Issued: r.Now(), Expires: got.Expires, Again: got.Again}, nil
+	return Claim{Issued: got.At, Expires: got.Expires, Again: got.Again}, nil
 }
 
 // Release ends a session: its slot is free and its pass is revoked everywhere
 // within a tick, here at once.
 func (r *Room) Release(ctx context.Context, v place.Visitor) error {
-	if err := r.queue.Release(ctx, v); err != nil {
+	// By Redis' clock, like the time a pass was issued at. This edge's own idea of it
+	// moves to and fro with every tick, and a pass given out just before would live on.
+	at, err := r.queue.Release(ctx, v)
+	if err != nil {
 		return err
 	}
-	r.revoked.note(v, r.Now())
+	r.revoked.note(v, at)
 	return nil
 }
 

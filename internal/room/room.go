@@ -45,7 +45,7 @@ type Queue interface {
 	Tick(ctx context.Context, in queue.TickInput) (queue.Tick, error)
 	Claim(ctx context.Context, v place.Visitor) (queue.Claim, error)
 	Leave(ctx context.Context, v place.Visitor) error
-	Release(ctx context.Context, v place.Visitor) error
+	Release(ctx context.Context, v place.Visitor) (time.Time, error)
 	Away(ctx context.Context, visitors []place.Visitor) error
 	Back(ctx context.Context, visitors []place.Visitor) error
 	AwayNow(ctx context.Context, limit int) ([]place.Visitor, error)

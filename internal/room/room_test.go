@@ -330,6 +330,29 @@ func TestASessionThatWasReleasedIsRevokedAtEveryEdge(t *testing.T) {
 	}
 }
 
+// Else whoever claims at an edge whose clock is ahead, and leaves at once, keeps
+// the pass while the slot goes to the next in line.
+func TestAPassFromAnEdgeWhoseClockIsAheadIsRevokedToo(t *testing.T) {
+	t.Parallel()
+	here := openEdge(t, usual())
+	there := newEdge(t, here.redis, usual())
+	fan := here.join(visitor(t))
+	here.until("its turn", func(v *View) bool { return v.Passed(fan.Score) })
+	here.clock.Advance(10 * time.Second)
+	claim, err := here.Claim(t.Context(), fan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here.tick(t.Context()) // which sets its idea of the time right
+	if err := here.Release(t.Context(), fan.Visitor); err != nil {
+		t.Fatal(err)
+	}
+	there.tick(t.Context())
+	if id := fan.Visitor.String(); !here.Revoked(id, claim.Issued) || !there.Revoked(id, claim.Issued) {
+		t.Errorf("revoked here: %t, there: %t", here.Revoked(id, claim.Issued), there.Revoked(id, claim.Issued))
+	}
+}
+
 func TestALeaversPlaceIsFree(t *testing.T) {
 	t.Parallel()
 	e := paused(t)

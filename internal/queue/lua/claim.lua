@@ -3,22 +3,22 @@
 --
 -- KEYS  1 room  2 queue  3 turn  4 active
 -- ARGV  1 visitor
--- reply {state, ends_ms}: 1 claimed now, 2 claimed before, 3 still waiting,
+-- reply {state, ends_ms, now_ms}: 1 claimed now, 2 claimed before, 3 still waiting,
 --       4 the turn was missed, 5 not in this queue
 local _, now = clock()
 local v = ARGV[1]
 local ends = tonumber(redis.call('ZSCORE', KEYS[4], v))
-if ends and ends >= now then return {2, ends} end
+if ends and ends >= now then return {2, ends, now} end
 local by = tonumber(redis.call('ZSCORE', KEYS[3], v))
 if by then
 	redis.call('ZREM', KEYS[3], v)
 	if by < now then
 		redis.call('HINCRBY', KEYS[1], 'no_shows', 1)
-		return {4, 0}
+		return {4, 0, now}
 	end
 	ends = now + (tonumber(redis.call('HGET', KEYS[1], 'session')) or 0)
 	redis.call('ZADD', KEYS[4], ends, v)
-	return {1, ends}
+	return {1, ends, now}
 end
-if redis.call('ZSCORE', KEYS[2], v) then return {3, 0} end
-return {5, 0}
+if redis.call('ZSCORE', KEYS[2], v) then return {3, 0, now} end
+return {5, 0, now}

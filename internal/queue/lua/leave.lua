@@ -3,13 +3,14 @@
 --
 -- KEYS  1 queue  2 turn  3 away  4 active  5 revoked
 -- ARGV  1 visitor  2 revoke
--- reply 1 if the visitor had anything, else 0
+-- reply now_ms
 local _, now = clock()
 local v = ARGV[1]
-local had = redis.call('ZREM', KEYS[1], v) + redis.call('ZREM', KEYS[2], v)
+redis.call('ZREM', KEYS[1], v)
+redis.call('ZREM', KEYS[2], v)
 redis.call('ZREM', KEYS[3], v)
 if ARGV[2] == '1' then
-	had = had + redis.call('ZREM', KEYS[4], v)
+	redis.call('ZREM', KEYS[4], v)
 	redis.call('ZADD', KEYS[5], now, v)
 end
-return had > 0 and 1 or 0
+return now
