@@ -58,6 +58,7 @@ run: build ## the edge with ./Caddyfile
 	$(BINARY) run --config Caddyfile
 
 clean: ## remove what was built and the demo's data
+	@if [ -L .demo ]; then rm -rf "$$(readlink .demo)"; fi
 	rm -rf bin .demo
 
 .PHONY: help build setup test race lint fuzz bench demo verify db run clean

@@ -35,6 +35,7 @@ type newEvent struct {
 	prices   []string
 	seats    int
 	standing int
+	anyPrice bool // make prices up where none are given, also for a plan
 }
 
 func eventCreate() *cobra.Command {
@@ -111,7 +112,7 @@ func (n *newEvent) build() (allocator.NewEvent, error) {
 	if n.Prices, err = parsePrices(n.prices, n.Currency); err != nil {
 		return allocator.NewEvent{}, err
 	}
-	if len(n.prices) == 0 && n.plan == "" {
+	if len(n.prices) == 0 && (n.plan == "" || n.anyPrice) {
 		n.Prices = madeUpPrices(p, n.Currency)
 	}
 	created, err := catalog.Event(p, n.Ask)
