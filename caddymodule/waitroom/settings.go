@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/pass"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
@@ -84,7 +85,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Queue.Check(), checkSchedule(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets))
+	return c, errors.Join(c.Queue.Check(), checkSession(c.Queue.Session), checkSchedule(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets))
 }
 
 // filledBy is the most passes and turns there can be at a rate.
@@ -109,6 +110,14 @@ func parseTime(what, s string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s %q is not a time with a zone: write it as 2026-12-01T10:00:00+01:00", what, s)
 	}
 	return t.UTC(), nil
+}
+
+// checkSession refuses a session that no pass can last: every claim would fail.
+func checkSession(session time.Duration) error {
+	if session > pass.MaxLife {
+		return fmt.Errorf("session must be %v or less, not %v: a pass lasts no longer", pass.MaxLife, session)
+	}
+	return nil
 }
 
 func checkSchedule(c *room.Config) error {

@@ -70,6 +70,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.room, err = h.app.Room(h.Room, settings); err != nil {
 		return err
 	}
+	if h.Status == 0 {
+		h.Status = http.StatusOK
+	}
 	h.paths, h.boards = newPaths(h.Room), new(boards)
 	h.cross = http.NewCrossOriginProtection()
 	h.prepare(ctx)
@@ -82,9 +85,6 @@ func (h *Handler) check() error {
 	case 0, http.StatusOK, http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 	default:
 		return fmt.Errorf("the page's status must be 200, 202, 429 or 503, not %d", h.Status)
-	}
-	if h.Status == 0 {
-		h.Status = http.StatusOK
 	}
 	return checkOrigin(h.StreamOrigin)
 }

@@ -1,0 +1,178 @@
+package waitroom
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// Each file of testdata is a Caddyfile, a line of hyphens, and the JSON it stands for.
+func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, want, ok := bytes.Cut(raw, []byte("----------\n"))
+			if !ok {
+				t.Fatal("no line of hyphens")
+			}
+			got, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(source, map[string]any{"filename": "Caddyfile"})
+			if err != nil || len(warnings) > 0 {
+				t.Fatal(err, warnings)
+			}
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, got, "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			if strings.TrimSpace(pretty.String()) != strings.TrimSpace(string(want)) {
+				t.Errorf("got\n%s", pretty.String())
+			}
+		})
+	}
+}
+
+// A mistake is refused where it stands, with what to write instead.
+func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
+	for _, c := range []struct{ block, want string }{
+		{"admit", "wrong argument count"},
+		{"admit 500/m now", "wrong argument count"},
+		{"admit often", "20/s, 500/m"},
+		{"admit 0/m", "500/m"},
+		{"admit -5/m", "500/m"},
+		{"admit 500", "500/m"},
+		{"admit 500/d", "500/m"},
+		{"admit 99999999999999999999/m", "500/m"},
+		{"admit 500/m\nadmit 600/m", "admit is set twice"},
+		{"burst many", "whole number above zero"},
+		{"active 0", "whole number above zero"},
+		{"active -1", "whole number above zero"},
+		{"max_queue 1.5", "whole number above zero"},
+		{"session soon", "90s, 10m or 1h"},
+		{"session 0s", "90s, 10m or 1h"},
+		{"claim_within -1m", "90s, 10m or 1h"},
+		{"opens tomorrow", "2026-12-01T10:00:00+01:00"},
+		{"opens 2026-12-01T10:00:00", "a time with a zone"},
+		{"closes 2026-12-01", "a time with a zone"},
+		{"inventory http://127.0.0.1:7100", "wrong argument count"},
+		{"inventory 127.0.0.1:7100 arena", "http://127.0.0.1:7100 arena"},
+		{"stream_origin https://a.example/path", "scheme, host and port alone"},
+		{"stream_origin a.example", "scheme, host and port alone"},
+		{"speed 5", "unrecognized subdirective"},
+	} {
+		lines := strings.Count(c.block, "\n")
+		err := adapt("http://:80 {\nwaitroom arena {\n" + c.block + "\n}\n}\n")
+		if err == nil {
+			t.Errorf("%q is accepted", c.block)
+			continue
+		}
+		if place := "Caddyfile:" + strconv.Itoa(3+lines); !strings.Contains(err.Error(), place) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %q names neither %s nor %q", c.block, err, place, c.want)
+		}
+	}
+	// What does not fit together is refused at the block.
+	for block, want := range map[string]string{
+		"active 5": "admit is missing", "admit 5/s\nstatus 404": "200, 202, 429 or 503", "admit 5/s\nlobby 5m": "lobby needs opens",
+		"admit 5/s\ntickets 5000": "between 0", "admit 5/s\nsession 100ms": "a second or more", "admit 5/s\nsession 24h1s": "24h0m0s or less",
+		"admit 5/s\nopens 2026-12-01T10:00:00Z\ncloses 2026-12-01T09:00:00Z": "closes must come after opens",
+	} {
+		err := adapt("http://:80 {\nwaitroom arena {\n" + block + "\n}\n}\n")
+		if err == nil || !strings.Contains(err.Error(), "Caddyfile:") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", block, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"waitroom": "needs the name of a room", "waitroom Arena": "name", "waitroom a/b": "name", "waitroom - ": "name",
+		"waitroom arena club": "wrong argument count", "waitroom " + strings.Repeat("a", 200): "name",
+	} {
+		err := adapt("http://:80 {\n" + line + "\n}\n")
+		if err == nil || !strings.Contains(err.Error(), "Caddyfile:2") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+func adapt(source string) error {
+	_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source), map[string]any{"filename": "Caddyfile"})
+	return err
+}
+
+// What only a whole config can tell is told when it loads, and names the room.
+func TestAConfigThatCannotWorkDoesNotLoad(t *testing.T) {
+	s := newSite(t)
+	for name, c := range map[string]struct{ config, want string }{
+		"no settings anywhere": {s.caddyfile("waitroom arena"), "waitroom arena { admit 500/m }"},
+		"set twice":            {s.caddyfile("waitroom /a arena {\nadmit 1/s\n}\nwaitroom /b arena {\nadmit 2/s\n}"), "differently"},
+		"no tickets app":       {"{\nadmin off\npersist_config off\n}\nhttp://:0 {\nwaitroom arena {\nadmit 1/s\n}\n}", "tickets { redis redis://127.0.0.1:6379/0 }"},
+	} {
+		if err := loadConfig(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.load(s.caddyfile("waitroom /a arena {\nadmit 1/s\n}\nwaitroom /b arena {\nadmit 1/s\n}")) // the same twice is no contradiction
+}
+
+func FuzzCaddyfile(f *testing.F) {
+	for _, seed := range []string{"admit 500/m", "opens 2026-12-01T10:00:00+01:00\nlobby 30m\nadmit 1/s", "inventory http://h e", "status 503", "admit {", "session 9999999h"} {
+		f.Add("arena", seed)
+	}
+	f.Fuzz(func(t *testing.T, name, block string) {
+		h := new(Handler)
+		if h.UnmarshalCaddyfile(caddyfile.NewTestDispenser("waitroom "+name+" {\n"+block+"\n}")) != nil {
+			return
+		}
+		if _, err := h.config(h.Room, nil); err != nil || h.check() != nil {
+			t.Errorf("%q is read and then refused: %v", block, err)
+		}
+	})
+}
+
+// FuzzLocal: whatever a client wishes, a browser that follows it stays here.
+func FuzzLocal(f *testing.F) {
+	for _, seed := range []string{"/", "/seats?block=A", "//evil", `/\evil`, "/\t/evil", "javascript:x", "/.waitroom/arena/leave", "/%2f/evil", "/a#b", "\x00/"} {
+		f.Add(seed)
+	}
+	base, err := url.Parse("https://tickets.example.com/seats")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, to string) {
+		if !local(to) {
+			return
+		}
+		there, err := base.Parse(to)
+		if err == nil && (there.Host != base.Host || there.Scheme != base.Scheme) {
+			t.Errorf("%q leads to %s", to, there)
+		}
+		if strings.ContainsAny(to, "\r\n\t\\ ") || strings.HasPrefix(to, "//") {
+			t.Errorf("%q is no path that every browser reads alike", to)
+		}
+	})
+}
+
+// FuzzSeen: a client's word about what it saw is a number or nothing.
+func FuzzSeen(f *testing.F) {
+	for _, seed := range []string{"", "5", "-5", "1e9", "99999999999999999999", "5 "} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seen string) {
+		r := &http.Request{Header: http.Header{"Last-Event-Id": {seen}}, URL: &url.URL{RawQuery: url.Values{"seen": {seen}}.Encode()}}
+		if n := seenBy(r); n < 0 {
+			t.Errorf("%q is %d", seen, n)
+		}
+	})
+}
