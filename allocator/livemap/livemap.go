@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/mapfan"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
@@ -70,8 +71,6 @@ const (
 	refreshEvery = 5 * time.Second
 	// callTimeout bounds one question to the source or the catalog.
 	callTimeout = 2 * time.Second
-	// maxLayouts is how many layout documents stay in memory, about 2 MB each.
-	maxLayouts = 32
 )
 
 // Maps serves the live maps of all events. Make one with New. Safe for
@@ -83,9 +82,10 @@ type Maps struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup // feeds and viewers
 
-	mu      sync.Mutex
-	feeds   map[string]*feed     // by slug
-	layouts map[string]*document // by event and hash
+	layouts *mapfan.Documents
+
+	mu    sync.Mutex
+	feeds map[string]*feed // guarded by mu; by slug
 }
 
 // New returns maps that follow nothing yet: an event is followed from the
@@ -103,7 +103,7 @@ func New(deps Deps, s Settings) *Maps {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Maps{
 		deps: deps, settings: s, ctx: ctx, cancel: cancel,
-		feeds: make(map[string]*feed), layouts: make(map[string]*document),
+		feeds: make(map[string]*feed), layouts: mapfan.NewDocuments(),
 	}
 }
 

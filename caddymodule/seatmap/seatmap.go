@@ -3,7 +3,8 @@
 // thousand viewers, or pollers, cost the allocator the same as one.
 //
 // It answers what would be asked of the allocator most: the live stream, the whole
-// map and the summary. Everything else goes on to the next handler.
+// map, the summary and the layout. Everything else goes on to the next handler. What
+// it does is in internal/mapfan; here are Caddy's side of it and the paths.
 package seatmap
 
 import (
@@ -12,14 +13,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapfan"
@@ -29,11 +28,10 @@ import (
 
 func init() {
 	caddy.RegisterModule(new(Handler))
-	httpcaddyfile.RegisterHandlerDirective("seatmap", parseCaddyfile)
-	// After waitroom, which lets only those with a pass through, and before whatever
-	// proxies the rest of the allocator.
-	httpcaddyfile.RegisterDirectiveOrder("seatmap", httpcaddyfile.Before, "handle")
 }
+
+// prefix is where the allocator's surface is on a guarded site.
+const prefix = "/api/v1/events/"
 
 // followers outlive configs: a reload parts nobody from the map. They are found by
 // the allocator's address.
@@ -53,6 +51,10 @@ type Handler struct {
 	// Upstream is the allocator's base URL, such as http://127.0.0.1:7100.
 	Upstream string `json:"upstream"`
 
+	// Events are the events whose maps are shown; none means every event that the
+	// allocator knows. With them, requests for other names never leave the edge.
+	Events []string `json:"events,omitempty"`
+
 	maps     shared
 	acquired bool
 }
@@ -64,37 +66,19 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision takes hold of the followers. Nothing is dialled.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if err := checkUpstream(h.Upstream); err != nil {
-		return err
+	h.Upstream = strings.TrimSuffix(h.Upstream, "/")
+	if err := h.check(); err != nil {
+		return fmt.Errorf("seatmap: %w", err)
 	}
 	log := slog.New(ctx.Slogger().Handler()) // outlives this config's context, not its output
 	v, _, err := followers.LoadOrNew(h.Upstream, func() (caddy.Destructor, error) {
-		return shared{mapfan.Follow(h.Upstream, clock.System(), log)}, nil
+		return shared{mapfan.Follow(h.Upstream, mapfan.Limits{}, clock.System(), log)}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("seatmap: %w", err)
 	}
 	h.maps, h.acquired = v.(shared), true
-	return h.register(ctx.GetMetricsRegistry())
-}
-
-// register shows how many watch. Several handlers of one allocator count once.
-func (h *Handler) register(r *prometheus.Registry) error {
-	labels := prometheus.Labels{"upstream": h.Upstream}
-	for _, gauge := range []prometheus.GaugeFunc{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tickets_seatmap_viewers", Help: "Open streams of live maps at this edge.", ConstLabels: labels,
-		}, func() float64 { viewers, _ := h.maps.Viewers(); return float64(viewers) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tickets_seatmap_events", Help: "Events whose map this edge follows.", ConstLabels: labels,
-		}, func() float64 { _, events := h.maps.Viewers(); return float64(events) }),
-	} {
-		var known prometheus.AlreadyRegisteredError
-		if err := r.Register(gauge); err != nil && !errors.As(err, &known) {
-			return fmt.Errorf("seatmap: registering metrics: %w", err)
-		}
-	}
-	return nil
+	return register(ctx.GetMetricsRegistry(), h.Upstream, h.maps.Followers)
 }
 
 // Cleanup gives the followers back. It also runs after a failed Provision.
@@ -106,52 +90,38 @@ func (h *Handler) Cleanup() error {
 	return err
 }
 
-func checkUpstream(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return fmt.Errorf("seatmap: %q is not the address of an allocator: write one such as http://127.0.0.1:7100", address)
+// check says what is wrong with the settings.
+func (h *Handler) check() error {
+	u, err := url.Parse(h.Upstream)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is not the address of an allocator: write one such as http://127.0.0.1:7100", h.Upstream)
 	}
-	return nil
-}
-
-func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	handler := new(Handler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
-}
-
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
-//
-//	seatmap [<matcher>] <allocator-url>
-func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive
-	if !d.AllArgs(&h.Upstream) {
-		return d.Err(`seatmap needs the address of the allocator, such as "seatmap http://127.0.0.1:7100"`)
-	}
-	if d.NextBlock(0) {
-		return d.Err("seatmap takes no block")
-	}
-	if strings.Contains(h.Upstream, "{") {
-		return nil // a placeholder; looked at when the config starts
-	}
-	if err := checkUpstream(h.Upstream); err != nil {
-		return d.WrapErr(err)
+	for _, event := range h.Events {
+		if rediskey.CheckName(event) != nil {
+			return fmt.Errorf("%q is no event: a name has 1 to %d lower-case letters, digits and inner hyphens", event, rediskey.MaxName)
+		}
 	}
 	return nil
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	event, what, ok := target(r)
+	event, what, ok := h.target(r)
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
-	channel, err := h.maps.Channel(r.Context(), event)
-	switch {
-	case errors.Is(err, mapfan.ErrUnknown):
-		problem.Write(w, mapfan.ProblemEvent)
+	if hash, is := strings.CutPrefix(what, "layout@"); is {
+		d, err := h.maps.Layout(r.Context(), event, hash)
+		if err != nil {
+			refuse(w, err)
+			return nil
+		}
+		d.ServeHTTP(w, r)
 		return nil
-	case err != nil:
-		problem.Write(w, mapfan.ProblemUnavailable)
+	}
+	channel, err := h.maps.Channel(r.Context(), event)
+	if err != nil {
+		refuse(w, err)
 		return nil
 	}
 	switch what {
@@ -166,6 +136,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
+func refuse(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, mapfan.ErrUnknown):
+		problem.Write(w, mapfan.ProblemEvent)
+	case errors.Is(err, mapfan.ErrNoDocument):
+		problem.Write(w, mapfan.ProblemDocument)
+	default:
+		problem.Write(w, mapfan.ProblemUnavailable)
+	}
+}
+
 // unhurried takes the server's own deadlines off a stream; the channel sets one for
 // each write.
 func unhurried(w http.ResponseWriter) {
@@ -174,29 +155,28 @@ func unhurried(w http.ResponseWriter) {
 	_ = rc.SetWriteDeadline(time.Time{})
 }
 
-// target says which event's map a request is about: GET [/api]/v1/events/{event}/{what}.
-func target(r *http.Request) (event, what string, ok bool) {
+// target says which event's map a request is about: GET /api/v1/events/{event}/{what}.
+func (h *Handler) target(r *http.Request) (event, what string, ok bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return "", "", false
 	}
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, "/api"), "/v1/events/")
+	rest, ok := strings.CutPrefix(r.URL.Path, prefix)
 	if !ok {
 		return "", "", false
 	}
 	event, what, ok = strings.Cut(rest, "/")
-	if !ok || rediskey.CheckName(event) != nil {
+	if !ok || rediskey.CheckName(event) != nil || len(h.Events) > 0 && !slices.Contains(h.Events, event) {
 		return "", "", false
 	}
 	switch what {
 	case "live", "availability", "summary":
 		return event, what, true
 	}
-	return "", "", false
+	return event, what, strings.HasPrefix(what, "layout@")
 }
 
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.CleanerUpper          = (*Handler)(nil)
-	_ caddyfile.Unmarshaler       = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
+	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 )
 
 const (
@@ -31,12 +32,15 @@ type Channel struct {
 
 	mu       sync.Mutex
 	state    *mapframe.Map // nil until Reset
+	lost     bool          // deltas are missing: the map is shown as it was until Reset
 	history  *mapframe.History
 	snapshot []byte // frame of version encoded; nil if it has to be made
 	encoded  mapframe.Version
 	counts   []byte // JSON
 	viewers  map[*viewer]struct{}
 	closed   bool
+	refused  uint64 // viewers there was no room for
+	slow     uint64 // viewers that were dropped
 }
 
 // viewer is one stream. frames is closed to end it.
@@ -50,11 +54,11 @@ func New(viewers int) *Channel {
 	return &Channel{limit: viewers, history: mapframe.NewHistory(historyChanges), viewers: make(map[*viewer]struct{})}
 }
 
-// At is the version of the map; false while there is none.
+// At is the version from which the map can be taken on; false if only Reset can.
 func (c *Channel) At() (mapframe.Version, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == nil {
+	if c.state == nil || c.lost {
 		return mapframe.Version{}, false
 	}
 	return c.state.At(), true
@@ -68,20 +72,21 @@ func (c *Channel) Reset(s mapframe.Snapshot) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state, c.history, c.snapshot = state, mapframe.NewHistory(historyChanges), nil
+	c.state, c.lost, c.history, c.snapshot = state, false, mapframe.NewHistory(historyChanges), nil
 	c.broadcast(c.snapshotLocked())
 	return nil
 }
 
-// Apply takes the map on. After an error there is no map any more: begin with Reset.
+// Apply takes the map on. After an error it stays as it was, for those who look at
+// it, until Reset.
 func (c *Channel) Apply(d mapframe.Delta) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == nil {
+	if c.state == nil || c.lost {
 		return mapframe.ErrGap
 	}
 	if err := c.state.Apply(d); err != nil {
-		c.state = nil
+		c.lost = true
 		return fmt.Errorf("applying a delta: %w", err)
 	}
 	if len(d.Changes) == 0 && d.From == d.To {
@@ -137,10 +142,20 @@ func (c *Channel) snapshotLocked() []byte {
 }
 
 // Viewers is how many there are.
-func (c *Channel) Viewers() int {
+func (c *Channel) Viewers() int { return c.Stats().Viewers }
+
+// Stats are a channel's figures, for metrics.
+type Stats struct {
+	Viewers int    // open streams
+	Refused uint64 // viewers there was no room for
+	Slow    uint64 // viewers that were dropped because they did not keep up
+}
+
+// Stats are the figures as they are now.
+func (c *Channel) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.viewers)
+	return Stats{Viewers: len(c.viewers), Refused: c.refused, Slow: c.slow}
 }
 
 // Close ends all streams and takes no more.
@@ -154,12 +169,16 @@ func (c *Channel) Close() {
 }
 
 // join adds a viewer whose first frames take it from the version it has to the
-// present; nil if there is no room or no map.
-func (c *Channel) join(from *mapframe.Version) *viewer {
+// present, or says why not.
+func (c *Channel) join(from *mapframe.Version) (*viewer, *problem.Problem) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.viewers) >= c.limit || c.closed || c.state == nil {
-		return nil
+	switch {
+	case c.closed || c.state == nil:
+		return nil, ProblemUnavailable
+	case len(c.viewers) >= c.limit:
+		c.refused++
+		return nil, problemFull
 	}
 	v := &viewer{frames: make(chan []byte, queueLength)}
 	v.frames <- c.catchUpLocked(from)
@@ -167,7 +186,7 @@ func (c *Channel) join(from *mapframe.Version) *viewer {
 		v.frames <- mapframe.AppendCounts(nil, c.counts)
 	}
 	c.viewers[v] = struct{}{}
-	return v
+	return v, nil
 }
 
 // catchUpLocked is the shortest frame that leads to the present.
@@ -205,6 +224,7 @@ func (c *Channel) broadcast(frame []byte) {
 		case v.frames <- frame:
 		default:
 			v.slow = true
+			c.slow++
 			c.removeLocked(v)
 		}
 	}

@@ -1,21 +1,17 @@
 package mapfan
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
-	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
 // Limits of following.
@@ -24,10 +20,15 @@ const (
 	DefaultIdle    = time.Minute
 
 	dialTimeout  = 5 * time.Second
+	maxLayout    = 64 << 20         // bytes; 200,000 cells are about 8 MB
 	lookEvery    = 20 * time.Second // whether the allocator is there and anybody looks
 	firstPause   = 200 * time.Millisecond
 	longestPause = 10 * time.Second
 	maxFollowed  = 1000 // events at one edge
+	// unknownFor is how long a name that the allocator does not know is not asked for
+	// again: made-up names must not reach its database one by one.
+	unknownFor = 2 * time.Second
+	maxUnknown = 1000
 )
 
 // Errors of Followers.Channel.
@@ -50,8 +51,13 @@ type Followers struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	events map[string]*follower // guarded by mu
+	documents *Documents
+
+	mu         sync.Mutex
+	events     map[string]*follower // guarded by mu
+	unknown    map[string]time.Time // guarded by mu; until when
+	reconnects uint64               // guarded by mu
+	gone       Stats                // guarded by mu; counts of events that are no longer followed
 }
 
 // follower is one event's.
@@ -60,15 +66,28 @@ type follower struct {
 	ready   chan struct{} // closed when the map is there, or known not to be
 	once    sync.Once
 	asked   time.Time // guarded by Followers.mu
+	linked  bool      // guarded by Followers.mu; there is a connection
 	err     error     // guarded by Followers.mu; why there is no map
 }
 
+// Limits of one edge. Zero values mean the defaults.
+type Limits struct {
+	// Viewers caps the streams of one event; default 10,000, at about 15 KB each.
+	// Those beyond it poll the availability, which costs the allocator nothing.
+	Viewers int
+	// Idle is how long an event that nobody looks at is followed; default 1m.
+	Idle time.Duration
+}
+
 // Follow returns followers of the allocator at a base URL. Nothing is dialled yet.
-func Follow(base string, clk clock.Clock, log *slog.Logger) *Followers {
+func Follow(base string, limits Limits, clk clock.Clock, log *slog.Logger) *Followers {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Followers{
-		base: strings.TrimSuffix(base, "/"), log: log, clock: clk, viewers: DefaultViewers, idle: DefaultIdle,
-		client: &http.Client{}, ctx: ctx, cancel: cancel, events: make(map[string]*follower),
+		base: strings.TrimSuffix(base, "/"), log: log, clock: clk,
+		viewers: cmp.Or(limits.Viewers, DefaultViewers), idle: cmp.Or(limits.Idle, DefaultIdle),
+		client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}, //nolint:errcheck // it is one
+		ctx:    ctx, cancel: cancel, documents: NewDocuments(),
+		events: make(map[string]*follower), unknown: make(map[string]time.Time),
 	}
 }
 
@@ -76,16 +95,7 @@ func Follow(base string, clk clock.Clock, log *slog.Logger) *Followers {
 func (f *Followers) Close() {
 	f.cancel()
 	f.running.Wait()
-}
-
-// Viewers is how many watch at this edge, and Events what.
-func (f *Followers) Viewers() (viewers, events int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, one := range f.events {
-		viewers += one.channel.Viewers()
-	}
-	return viewers, len(f.events)
+	f.client.CloseIdleConnections()
 }
 
 // Channel is the channel of an event, with a map in it. The first who asks waits
@@ -94,6 +104,10 @@ func (f *Followers) Channel(ctx context.Context, event string) (*Channel, error)
 	f.mu.Lock()
 	one := f.events[event]
 	if one == nil {
+		if f.clock.Now().Before(f.unknown[event]) {
+			f.mu.Unlock()
+			return nil, ErrUnknown
+		}
 		if len(f.events) >= maxFollowed || f.ctx.Err() != nil {
 			f.mu.Unlock()
 			return nil, ErrUnavailable
@@ -125,17 +139,11 @@ func (f *Followers) Channel(ctx context.Context, event string) (*Channel, error)
 // run follows an event until nobody looks any more. While the allocator is away the
 // last map stays: holding a seat is the only check that counts.
 func (f *Followers) run(event string, one *follower) {
-	defer one.channel.Close()
 	pause, troubled := firstPause, false
 	for {
 		began := f.clock.Now()
 		err := f.follow(event, one)
-		f.mu.Lock()
-		one.err = err
-		f.mu.Unlock()
-		one.once.Do(func() { close(one.ready) })
-		if errors.Is(err, ErrUnknown) || f.ctx.Err() != nil || f.alone(one) {
-			f.forget(event, one)
+		if f.ended(event, one, err) {
 			return
 		}
 		if f.clock.Now().Sub(began) > longestPause {
@@ -156,96 +164,39 @@ func (f *Followers) run(event string, one *follower) {
 	}
 }
 
-func (f *Followers) forget(event string, one *follower) {
+// ended notes why a connection ended, and says whether the event is followed no more.
+// Whether it is needed is decided under the lock under which somebody asks for it.
+func (f *Followers) ended(event string, one *follower, err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.events[event] == one {
-		delete(f.events, event)
+	one.err, one.linked = err, false
+	defer one.once.Do(func() { close(one.ready) })
+	unknown := errors.Is(err, ErrUnknown)
+	if !unknown && f.ctx.Err() == nil && !f.aloneLocked(one) {
+		f.reconnects++
+		return false
 	}
-}
-
-// follow keeps one connection until it ends.
-func (f *Followers) follow(event string, one *follower) error {
-	conn, err := f.dial(event, one.channel)
-	if err != nil {
-		return err
+	if unknown {
+		if len(f.unknown) >= maxUnknown {
+			clear(f.unknown)
+		}
+		f.unknown[event] = f.clock.Now().Add(unknownFor)
 	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(mapframe.MaxFrame)
-	ctx, stop := context.WithCancel(f.ctx)
-	defer stop()
-	f.running.Go(func() { f.look(ctx, conn, one) })
-	for {
-		if err := f.read(ctx, conn, one.channel); err != nil {
-			return err
-		}
-		if one.channel.Ready() {
-			one.once.Do(func() { close(one.ready) })
-		}
-	}
-}
-
-// look ends a connection to an allocator that is gone without a word, and one that
-// nobody needs. A quiet event sends nothing for hours.
-func (f *Followers) look(ctx context.Context, conn *websocket.Conn, one *follower) {
-	ticker := f.clock.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C():
-		case <-ctx.Done():
-			return
-		}
-		if f.alone(one) || !write(ctx, conn.Ping) {
-			_ = conn.CloseNow()
-			return
-		}
-	}
+	delete(f.events, event)
+	one.channel.Close()
+	s := one.channel.Stats()
+	f.gone.Refused += s.Refused
+	f.gone.Slow += s.Slow
+	return true
 }
 
 // alone says whether nobody has looked at an event for a while.
 func (f *Followers) alone(one *follower) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.aloneLocked(one)
+}
+
+func (f *Followers) aloneLocked(one *follower) bool {
 	return one.channel.Viewers() == 0 && f.clock.Now().Sub(one.asked) > f.idle
-}
-
-func (f *Followers) dial(event string, c *Channel) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(f.ctx, dialTimeout)
-	defer cancel()
-	address := f.base + "/v1/events/" + url.PathEscape(event) + "/live"
-	if at, ok := c.At(); ok {
-		address += "?from=" + at.String()
-	}
-	conn, reply, err := websocket.Dial(ctx, address, &websocket.DialOptions{
-		HTTPClient: f.client, Subprotocols: []string{mapframe.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
-	})
-	if reply != nil && reply.StatusCode == http.StatusNotFound {
-		return nil, ErrUnknown
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the allocator: %w", err)
-	}
-	return conn, nil
-}
-
-// read takes one frame in.
-func (f *Followers) read(ctx context.Context, conn *websocket.Conn, c *Channel) error {
-	_, raw, err := conn.Read(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the allocator's map: %w", err)
-	}
-	frame, err := mapframe.Decode(raw)
-	if err != nil {
-		return fmt.Errorf("reading the allocator's map: %w", err)
-	}
-	switch frame.Kind {
-	case mapframe.KindSnapshot:
-		return c.Reset(frame.Snapshot)
-	case mapframe.KindDelta:
-		return c.Apply(frame.Delta)
-	case mapframe.KindCounts:
-		c.SetCounts(frame.Counts)
-	}
-	return nil
 }

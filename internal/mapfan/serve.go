@@ -77,9 +77,9 @@ func (c *Channel) ServeLive(w http.ResponseWriter, r *http.Request, clk clock.Cl
 		}
 		from = &v
 	}
-	v := c.join(from)
-	if v == nil {
-		problem.Write(w, problemFull)
+	v, refusal := c.join(from)
+	if refusal != nil {
+		problem.Write(w, refusal)
 		return
 	}
 	defer c.leave(v)
