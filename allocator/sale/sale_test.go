@@ -377,3 +377,10 @@ func (h *hall) sold() []string {
 	}
 	return slices.Sorted(maps.Keys(cells))
 }
+
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
+}
