@@ -123,7 +123,9 @@ func serveOrder(w http.ResponseWriter, r *http.Request) error {
 	}
 	var order Order
 	if r.ContentLength != 0 {
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&order); err != nil {
+		body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
+		body.DisallowUnknownFields() // a slip of the pen must not become an empty message
+		if err := body.Decode(&order); err != nil {
 			return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("reading the order: %w", err)}
 		}
 	}

@@ -19,6 +19,7 @@ const keysDefault = "default"
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 	if before != nil {
+		d.Next() // so that the error has its line
 		return nil, d.Err("there is another tickets block already: put everything into one")
 	}
 	app := new(App)

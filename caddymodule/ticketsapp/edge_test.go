@@ -1,0 +1,294 @@
+package ticketsapp_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // respond, storage
+
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
+	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/waitroom" // rooms
+	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
+)
+
+// edge is a real Caddy in this process, before a real Redis, with its admin
+// endpoint on a socket of its own.
+type edge struct {
+	t      testing.TB
+	redis  *devstack.RedisServer
+	keys   string
+	socket string
+}
+
+const patience = 20 * time.Second
+
+func newEdge(t testing.TB) *edge {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tickets-admin-") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &edge{t: t, redis: devstack.Redis(t), keys: t.TempDir(), socket: filepath.Join(dir, "admin.sock")}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return e
+}
+
+// caddyfile has the room arena, and these lines in the tickets block.
+func (e *edge) caddyfile(tickets, room string) string {
+	return "{\nadmin unix/" + e.socket + "\npersist_config off\ngrace_period 1s\nlog {\nlevel FATAL\n}\n" +
+		"tickets {\n" + tickets + "\n}\n}\nhttp://:0 {\nbind 127.0.0.1\n" + room + "\nrespond in\n}\n"
+}
+
+// usual keeps the keys in a folder.
+func (e *edge) usual(admit string) string {
+	return e.caddyfile("redis "+e.redis.URL()+"\nkeys "+e.keys, "waitroom arena {\nadmit "+admit+"\n}")
+}
+
+func load(caddyfile string) error {
+	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return err
+	}
+	return caddy.Load(cfg, true)
+}
+
+func (e *edge) load(caddyfile string) *ticketsapp.App {
+	e.t.Helper()
+	if err := load(caddyfile); err != nil {
+		e.t.Fatal(err)
+	}
+	app, err := caddy.ActiveContext().App(ticketsapp.Name)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return app.(*ticketsapp.App)
+}
+
+func (e *edge) until(what string, holds func(ticketsapp.Report) bool) {
+	e.t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for {
+		app, err := caddy.ActiveContext().App(ticketsapp.Name)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		if holds(ticketsapp.ReportOn(app.(*ticketsapp.App).Rooms()[0])) {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			e.t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// admin asks the admin endpoint.
+func (e *edge) admin(method, path, body string) (int, string) {
+	e.t.Helper()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", e.socket)
+	}}}
+	req, err := http.NewRequestWithContext(e.t.Context(), method, "http://localhost"+path, strings.NewReader(body))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+const orders = "/tickets/rooms/arena/"
+
+func TestAnOperatorSeesAndSteersTheRooms(t *testing.T) {
+	e := newEdge(t)
+	e.load(e.usual("500/m"))
+	e.until("the settings are in force", func(r ticketsapp.Report) bool { return r.Rate == 500 && r.State == string(room.Open) })
+	status, body := e.admin(http.MethodGet, "/tickets/rooms", "")
+	var reports []ticketsapp.Report
+	if err := json.Unmarshal([]byte(body), &reports); err != nil || status != http.StatusOK || len(reports) != 1 {
+		t.Fatalf("%d %s: %v", status, body, err)
+	}
+	if r := reports[0]; r.Room != "arena" || r.RatePerSeconds != 60 || r.Degraded {
+		t.Errorf("%+v", r)
+	}
+	for _, c := range []struct {
+		order, body string
+		acts        func(ticketsapp.Report) bool
+	}{
+		{"pause", "", func(r ticketsapp.Report) bool { return r.State == string(room.Paused) }},
+		{"pause", "{}", func(r ticketsapp.Report) bool { return r.State == string(room.Paused) }}, // again
+		{"resume", "{}", func(r ticketsapp.Report) bool { return r.State == string(room.Open) }},
+		{"message", `{"message":"Doors open at ten"}`, func(r ticketsapp.Report) bool { return r.Message == "Doors open at ten" }},
+		{"message", `{"message":""}`, func(r ticketsapp.Report) bool { return r.Message == "" }},
+		{"rate", `{"rate":"7/s"}`, func(r ticketsapp.Report) bool { return r.Rate == 7 && r.RatePerSeconds == 1 && r.SettingsDiffer }},
+	} {
+		if status, body := e.admin(http.MethodPost, orders+c.order, c.body); status != http.StatusNoContent {
+			t.Fatalf("%s %s: %d %s", c.order, c.body, status, body)
+		}
+		e.until(c.order+" "+c.body, c.acts)
+	}
+	e.load(e.usual("600/m")) // the last word is the config's
+	e.until("the file's rate is back", func(r ticketsapp.Report) bool { return r.Rate == 600 && !r.SettingsDiffer })
+}
+
+func TestAnOrderThatMakesNoSenseIsRefused(t *testing.T) {
+	e := newEdge(t)
+	e.load(e.usual("500/m"))
+	e.until("the settings are in force", func(r ticketsapp.Report) bool { return r.Rate == 500 })
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/tickets/rooms", "", http.StatusMethodNotAllowed, "use GET"},
+		{"GET", orders + "pause", "", http.StatusMethodNotAllowed, "POST"},
+		{"POST", "/tickets/rooms/club/pause", "", http.StatusNotFound, `no room \"club\"`},
+		{"POST", orders, "", http.StatusBadRequest, "pause, resume, message or rate"},
+		{"POST", orders + "explode", "", http.StatusBadRequest, "pause, resume, message or rate"},
+		{"POST", orders + "pause/now", "", http.StatusBadRequest, "pause, resume, message or rate"},
+		{"POST", orders + "rate", `{"rate":"fast"}`, http.StatusBadRequest, "20/s, 500/m"},
+		{"POST", orders + "rate", ``, http.StatusBadRequest, "20/s, 500/m"},
+		{"POST", orders + "rate", `{"rate":`, http.StatusBadRequest, "reading the order"},
+		{"POST", orders + "rate", `{"rats":"5/s"}`, http.StatusBadRequest, "unknown field"},
+		{"POST", orders + "message", `{"message":"` + strings.Repeat("x", 501) + `"}`, http.StatusBadRequest, "500"},
+		{"POST", orders + "message", `{"message":"` + strings.Repeat("x", 10_000) + `"}`, http.StatusBadRequest, "too large"},
+	} {
+		status, body := e.admin(c.method, c.path, c.body)
+		if status != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s %.40s: %d %s", c.method, c.path, c.body, status, body)
+		}
+	}
+	e.redis.Kill()
+	if status, body := e.admin(http.MethodPost, orders+"pause", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("without Redis: %d %s", status, body)
+	}
+	e.load("{\nadmin unix/" + e.socket + "\npersist_config off\ntickets {\nredis " + e.redis.URL() + "\n}\n}\n")
+	if err := load("{\nadmin unix/" + e.socket + "\npersist_config off\n}\n"); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := e.admin(http.MethodGet, "/tickets/rooms", ""); status != http.StatusNotFound || !strings.Contains(body, "no tickets") {
+		t.Errorf("without the app: %d %s", status, body)
+	}
+}
+
+// Each file of testdata is a Caddyfile, a line of hyphens, and the JSON it stands for.
+func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, want, ok := bytes.Cut(raw, []byte("----------\n"))
+		if !ok {
+			t.Fatal("no line of hyphens")
+		}
+		got, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(source, map[string]any{"filename": "Caddyfile"})
+		if err != nil || len(warnings) > 0 {
+			t.Fatal(err, warnings)
+		}
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, got, "", "\t"); err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(pretty.String()) != strings.TrimSpace(string(want)) {
+			t.Errorf("%s: got\n%s", file, pretty.String())
+		}
+	}
+}
+
+func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
+	for source, want := range map[string]string{
+		"{\ntickets\n}":                                      `redis redis://127.0.0.1:6379/0`,
+		"{\ntickets {\n}\n}":                                 `redis redis://127.0.0.1:6379/0`,
+		"{\ntickets on {\n}\n}":                              "Caddyfile:2",
+		"{\ntickets {\nredis\n}\n}":                          "Caddyfile:3",
+		"{\ntickets {\nredis a b\n}\n}":                      "Caddyfile:3",
+		"{\ntickets {\nredis a\nredis b\n}\n}":               "redis is set twice",
+		"{\ntickets {\nredis a\nkeys\n}\n}":                  "Caddyfile:4",
+		"{\ntickets {\nredis a\nspeed 5\n}\n}":               "tickets knows redis and keys",
+		"{\ntickets {\nredis a\n}\ntickets {\nredis b\n}\n}": "put everything into one",
+	} {
+		_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source+"\n"), map[string]any{"filename": "Caddyfile"})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Caddyfile:") {
+			t.Errorf("%q: %v", source, err)
+		}
+	}
+}
+
+func TestAnAddressThatCannotBeIsRefusedWithoutItsPassword(t *testing.T) {
+	e := newEdge(t)
+	for _, address := range []string{"redis://u:hunter2@h/x/y", "gopher://u:hunter2@h", "{env.TICKETS_NOWHERE}"} {
+		err := load(e.caddyfile("redis "+address+"\nkeys "+e.keys, ""))
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	t.Setenv("TICKETS_SOMEWHERE", e.redis.URL())
+	e.load(e.caddyfile("redis {env.TICKETS_SOMEWHERE}\nkeys "+e.keys, "waitroom arena {\nadmit 1/s\n}"))
+	e.until("Redis is reached", func(r ticketsapp.Report) bool { return r.Rate == 1 && !r.Degraded })
+}
+
+func TestEveryNumberAnOperatorWatchesIsMeasured(t *testing.T) {
+	e := newEdge(t)
+	for range 2 { // and is there after a reload
+		app := e.load(e.usual("500/m"))
+		app.Count("arena", "join", "fresh")
+	}
+	e.until("the settings are in force", func(r ticketsapp.Report) bool { return r.Rate == 500 })
+	ctx := caddy.ActiveContext()
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			values[f.GetName()] += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	for _, name := range []string{
+		"waiting", "turns", "active", "active_cap", "rate_per_second", "admitted_total", "no_shows_total", "degraded",
+		"settings_differ", "parked", "streams", "lines_total", "stuck_total", "requests_total",
+	} {
+		if _, ok := values["tickets_room_"+name]; !ok {
+			t.Errorf("%s is not measured", name)
+		}
+	}
+	if got := values["tickets_room_requests_total"]; got != 2 {
+		t.Errorf("requests went on from %v", got)
+	}
+	if got := values["tickets_room_rate_per_second"]; got < 8.3 || got > 8.4 {
+		t.Errorf("the rate is %v per second", got)
+	}
+}
