@@ -11,9 +11,6 @@ import (
 const (
 	// repeats is how often a call is made again, after the first time.
 	repeats = 3
-	// acquireTimeout bounds the wait for a connection where the caller sets no
-	// bound: more callers than the pool can serve are told so.
-	acquireTimeout = 5 * time.Second
 	// emptyEvery bounds how often the pool is emptied: of many calls that lose their
 	// connection in one moment, one is enough.
 	emptyEvery = time.Second
@@ -45,7 +42,7 @@ func (s *Store) write(ctx context.Context, doing string, do work) error {
 }
 
 func (s *Store) with(ctx context.Context, do work) error {
-	waiting, cancel := context.WithTimeout(ctx, acquireTimeout)
+	waiting, cancel := context.WithTimeout(ctx, s.acquireTimeout)
 	defer cancel()
 	conn, err := s.pool.Acquire(waiting)
 	if err != nil {

@@ -191,7 +191,7 @@ func TestACallThatCannotBeServedEndsInTime(t *testing.T) {
 	}
 	done(t, conn, "ROLLBACK")
 
-	patient := opened(t, address, pgstore.Options{MaxConns: 1, LockTimeout: time.Minute, StatementTimeout: time.Minute})
+	patient := opened(t, address, pgstore.Options{MaxConns: 1, LockTimeout: time.Minute, StatementTimeout: time.Minute, AcquireTimeout: 30 * time.Millisecond})
 	if err := patient.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -206,13 +206,17 @@ func TestACallThatCannotBeServedEndsInTime(t *testing.T) {
 		}
 		finished <- err
 	}()
-	await(t, "the move waits for the row", func() bool { return waiting(t, conn) == 1 })
+	watcher := session(t, address)
+	await(t, "the move waits for the row", func() bool { return waiting(t, watcher) == 1 })
 
 	// The pool's one connection is busy.
 	hurried, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := patient.Events(hurried); !errors.Is(err, allocator.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a pool without a connection to spare: %v", err)
+	}
+	if _, err := patient.Events(t.Context()); !errors.Is(err, allocator.ErrUnavailable) {
+		t.Errorf("the same for a caller who would wait for ever: %v", err)
 	}
 	// A caller who leaves does not undo a write that has begun.
 	leave()
@@ -225,7 +229,39 @@ func TestACallThatCannotBeServedEndsInTime(t *testing.T) {
 	}
 }
 
-// waiting counts the sessions of the database that wait for a lock.
+// All connections of a pool die together: one call must not have to find that out
+// about each of them.
+func TestASessionTheServerEndedIsNoticedByNobody(t *testing.T) {
+	t.Parallel()
+	const conns = 8
+	_, address := migrated(t, devstack.Postgres(t), pgstore.Options{})
+	store := opened(t, address, pgstore.Options{MaxConns: conns, LockTimeout: time.Minute, StatementTimeout: time.Minute})
+	h := storetest.Build(t, store, 1)
+	b := h.Claimed(t, 0)
+	conn := session(t, address)
+	done(t, conn, "BEGIN")
+	done(t, conn, "SELECT FROM booking WHERE id = $1 FOR UPDATE", b.ID)
+	var all errgroup.Group
+	for range conns { // each needs a connection at the same time
+		all.Go(func() error {
+			_, err := store.Advance(t.Context(), b, allocator.Authorising, allocator.Claimed)
+			return err
+		})
+	}
+	watcher := session(t, address)
+	await(t, "every connection is in use", func() bool { return waiting(t, watcher) == conns })
+	done(t, conn, "ROLLBACK")
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	done(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'caddy-tickets%'")
+	if _, err := store.Booking(t.Context(), b.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// waiting counts the sessions of the database that wait for a lock. Its session must
+// not be in a transaction: there the view stays as it was first seen.
 func waiting(t *testing.T, conn *pgx.Conn) int {
 	t.Helper()
 	var n int

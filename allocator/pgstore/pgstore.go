@@ -35,6 +35,10 @@ type Options struct {
 	StatementTimeout time.Duration
 	// LockTimeout ends the wait for a row that another transaction has; default 2s.
 	LockTimeout time.Duration
+	// AcquireTimeout ends the wait for a connection of the pool, where the caller
+	// does not give up earlier; default 5s. More callers than the pool can serve are
+	// told so instead of kept.
+	AcquireTimeout time.Duration
 	// ApplicationName is how the server's own views show the connections; default
 	// "caddy-tickets allocator".
 	ApplicationName string
@@ -43,10 +47,13 @@ type Options struct {
 const (
 	defaultStatementTimeout = 5 * time.Second
 	defaultLockTimeout      = 2 * time.Second
+	defaultAcquireTimeout   = 5 * time.Second
 	defaultApplicationName  = "caddy-tickets allocator"
 
 	leastConns     = 8
 	connectTimeout = 3 * time.Second
+	// answerWithin is how long after a statement's own timeout its answer may take.
+	answerWithin = 2 * time.Second
 	// idleTimeout ends a transaction whose owner has died or hangs: it holds cells.
 	idleTimeout = 10 * time.Second
 	// Connections are renewed now and then, so that they spread again after a failover.
@@ -57,8 +64,9 @@ const (
 type Store struct {
 	pool *pgxpool.Pool
 	// callTimeout bounds a call when not even the server's own limits are heard of.
-	callTimeout time.Duration
-	emptied     atomic.Int64 // when the pool was last emptied, in Unix nanoseconds
+	callTimeout    time.Duration
+	acquireTimeout time.Duration
+	emptied        atomic.Int64 // when the pool was last emptied, in Unix nanoseconds
 }
 
 // Open makes a store. Nothing is dialled: the server may be away, and come back at
@@ -88,7 +96,7 @@ func Open(address string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database pool: %w", err)
 	}
-	return &Store{pool: pool, callTimeout: o.StatementTimeout + 2*time.Second}, nil
+	return &Store{pool: pool, callTimeout: o.StatementTimeout + answerWithin, acquireTimeout: o.AcquireTimeout}, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -97,6 +105,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = defaultLockTimeout
+	}
+	if o.AcquireTimeout <= 0 {
+		o.AcquireTimeout = defaultAcquireTimeout
 	}
 	if o.ApplicationName == "" {
 		o.ApplicationName = defaultApplicationName
