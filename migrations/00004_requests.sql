@@ -20,6 +20,7 @@ CREATE TABLE idempotency (
 
     PRIMARY KEY (scope, key),
     CONSTRAINT idempotency_lengths     CHECK (octet_length(scope) BETWEEN 1 AND 256 AND octet_length(key) BETWEEN 1 AND 255),
+    CONSTRAINT idempotency_key         CHECK (key !~ '[^ -~]'), -- printable ASCII: it reads the same to client, server and support
     CONSTRAINT idempotency_fingerprint CHECK (octet_length(fingerprint) = 32),
     CONSTRAINT idempotency_status      CHECK (status BETWEEN 100 AND 599),
     CONSTRAINT idempotency_body        CHECK (octet_length(body) <= 65536),

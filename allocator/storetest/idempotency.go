@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,7 +61,8 @@ func idempotentOnce(t *testing.T, b Backend) {
 	k := key("ada", "k1", "POST /x")
 	var proceeded, waited atomic.Int64
 	var all errgroup.Group
-	for range 100 {
+	const callers = 500
+	for range callers {
 		all.Go(func() error {
 			reply, err := b.Reserve(t.Context(), k, time.Minute)
 			switch {
@@ -74,7 +76,7 @@ func idempotentOnce(t *testing.T, b Backend) {
 			return nil
 		})
 	}
-	if err := all.Wait(); err != nil || proceeded.Load() != 1 || waited.Load() != 99 {
+	if err := all.Wait(); err != nil || proceeded.Load() != 1 || waited.Load() != callers-1 {
 		t.Fatalf("%d proceeded, %d were told to wait (%v)", proceeded.Load(), waited.Load(), err)
 	}
 }
@@ -136,6 +138,21 @@ func idempotentAbandon(t *testing.T, b Backend) {
 		}
 	}
 	reserve(t, b, key("ada", "k1", "POST /y"), time.Minute) // the key is free for anything
+}
+
+func idempotentKey(t *testing.T, b Backend) {
+	for _, name := range []string{"k", "~ !\"{}", strings.Repeat("k", 255)} {
+		reserve(t, b, key("ada", name, "POST /x"), time.Minute)
+	}
+	for _, name := range []string{"", strings.Repeat("k", 256), "two\nlines", "caf\u00e9", "a\x00b", "\xff", "\x7f"} {
+		k := key("ada", name, "POST /x")
+		if _, err := b.Reserve(t.Context(), k, time.Minute); err == nil || errors.Is(err, allocator.ErrUnavailable) {
+			t.Errorf("%.20q: got %v, want a refusal for good", name, err)
+		}
+		if err := b.Finish(t.Context(), k, allocator.StoredReply{Status: 200}); err == nil {
+			t.Errorf("%.20q: a reply was kept", name)
+		}
+	}
 }
 
 func idempotentSize(t *testing.T, b Backend) {

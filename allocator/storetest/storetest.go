@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"a try that died is taken over", idempotentTakeover},
 		{"a key is its scope's only and fits one request", idempotentScope},
 		{"an abandoned key can be used again", idempotentAbandon},
+		{"a key has 1 to 255 plain characters", idempotentKey},
 		{"a reply too large is refused and an empty one kept", idempotentSize},
 		{"old replies are forgotten, a limited number at a time", idempotentPrune},
 		{"of many who note one webhook one is told that it is new", webhookOnce},
