@@ -108,13 +108,19 @@ func (e *edge) admin(method, path, body string) (int, string) {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", e.socket)
 	}}}
-	req, err := http.NewRequestWithContext(e.t.Context(), method, "http://localhost"+path, strings.NewReader(body))
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		e.t.Fatal(err)
+	// A reload closes the endpoint of the config before, with whoever came too early.
+	var resp *http.Response
+	for deadline := time.Now().Add(patience); ; {
+		req, err := http.NewRequestWithContext(e.t.Context(), method, "http://localhost"+path, strings.NewReader(body))
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		if resp, err = client.Do(req); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			e.t.Fatal(err)
+		}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
