@@ -16,6 +16,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -32,8 +33,9 @@ const (
 	connectWithin = 10 * time.Second
 	lockWithin    = 5 * time.Minute
 	// tableLock bounds how long a migration waits for a table that is in use.
-	// Everything that comes after it waits behind it, so it gives up soon.
-	tableLock = "10s"
+	// Everything that comes after it waits behind it, and a sale must not notice:
+	// the store tries a claim for longer than this.
+	tableLock = "2s"
 )
 
 // Migration is one of the files and what a database knows of it.
@@ -52,11 +54,19 @@ func Up(ctx context.Context, address string) error {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	if _, err := p.Up(ctx); err != nil {
+	_, err = p.Up(ctx)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == lockNotAvailable {
+		return fmt.Errorf("applying migrations: a table was in use for longer than %s; nothing was changed by that step, run it again: %w", tableLock, err)
+	}
+	if err != nil {
 		return fmt.Errorf("applying migrations: %w", err)
 	}
 	return nil
 }
+
+// lockNotAvailable is PostgreSQL's code for a lock_timeout that has passed.
+const lockNotAvailable = "55P03"
 
 // Status lists the migrations of this program, oldest first. It changes nothing
 // but makes the table of versions where there is none.

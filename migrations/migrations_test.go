@@ -1,9 +1,12 @@
 package migrations_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-tickets/caddy-tickets/allocator/pgstore/dsn"
@@ -51,6 +54,38 @@ func TestManyMayMigrateAtOnce(t *testing.T) {
 	twice, err := devstack.Query(t.Context(), address, "SELECT count(*) FROM (SELECT 1 FROM "+migrations.VersionTable+" GROUP BY version_id HAVING count(*) > 1) AS twice")
 	if err != nil || twice != "0" {
 		t.Fatalf("%s migrations were applied twice (%v)", twice, err)
+	}
+}
+
+// A migration that waits for a table makes all of a sale wait behind it: it gives
+// up instead, and can be run again.
+func TestAMigrationGivesUpOnATableInUse(t *testing.T) {
+	t.Parallel()
+	address := devstack.Postgres(t).DSN()
+	if _, err := migrations.Status(t.Context(), address); err != nil { // makes the table of versions
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE "+migrations.VersionTable+" IN SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	err = migrations.Up(t.Context(), address)
+	if err == nil || !strings.Contains(err.Error(), "run it again") {
+		t.Errorf("a table in use: got %v, want to be told to run it again", err)
+	}
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("it gave up after %v", took)
+	}
+	if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.Up(t.Context(), address); err != nil {
+		t.Errorf("run again: %v", err)
 	}
 }
 
