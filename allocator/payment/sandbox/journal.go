@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 )
 
 // journal keeps payments in a file, one line of JSON for each change. What was
@@ -16,9 +17,15 @@ type journal struct{ file *os.File }
 // openJournal reads what is there. A last line that was cut short by a death was
 // never answered, and is dropped.
 func openJournal(path string) (*journal, []*record, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the sandbox's journal: %w", err)
+	}
+	// Two providers would each know half of the payments. The kernel drops the lock
+	// with the process, however that ends.
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, nil, fmt.Errorf("opening the sandbox's journal %s: another process has it; give each its own, or stop the other: %w", path, err)
 	}
 	var kept []*record
 	var good int64
@@ -38,16 +45,11 @@ func openJournal(path string) (*journal, []*record, error) {
 		kept = append(kept, r)
 		good += int64(len(line))
 	}
-	if err := errors.Join(file.Truncate(good), seekEnd(file)); err != nil {
+	if err := file.Truncate(good); err != nil {
 		_ = file.Close()
 		return nil, nil, fmt.Errorf("opening the sandbox's journal: %w", err)
 	}
 	return &journal{file}, kept, nil
-}
-
-func seekEnd(file *os.File) error {
-	_, err := file.Seek(0, io.SeekEnd)
-	return err
 }
 
 func (j *journal) write(r *record) error {

@@ -42,11 +42,22 @@ type Options struct {
 	Slow    time.Duration // of tok_slow; default 3s
 	Decide  time.Duration // after which a pending payment is decided; default 5s
 	Secret  []byte        // signs webhooks
-	// Deliver sends a webhook. An error makes it come again. None by default.
+	// Deliver sends a webhook. An error makes it come again. None by default. It is
+	// called from several goroutines at once: webhooks overtake each other.
 	Deliver func(ctx context.Context, body []byte, signature string) error
+	// Late holds every webhook back for that long; none by default.
+	Late time.Duration
 	// Twice sends every webhook a second time, at once with the first.
 	Twice bool
+	// Reversed sends webhooks in pairs, the later one first.
+	Reversed bool
 }
+
+// Defaults of Options.
+const (
+	DefaultSlow   = 3 * time.Second
+	DefaultDecide = 5 * time.Second
+)
 
 // Provider implements payment.Provider. Safe for concurrent use. Close it.
 type Provider struct {
@@ -75,10 +86,10 @@ func New(o Options) (*Provider, error) {
 		o.Clock = clock.System()
 	}
 	if o.Slow == 0 {
-		o.Slow = 3 * time.Second
+		o.Slow = DefaultSlow
 	}
 	if o.Decide == 0 {
-		o.Decide = 5 * time.Second
+		o.Decide = DefaultDecide
 	}
 	p := &Provider{
 		o: o, payments: make(map[string]*record), keys: make(map[string]*record),

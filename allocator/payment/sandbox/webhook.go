@@ -25,6 +25,9 @@ const (
 	// webhookTries and webhookPause: a webhook that is not taken comes again.
 	webhookTries = 8
 	webhookPause = 500 * time.Millisecond
+	// webhookSenders bounds those that are on their way at once. One that is not
+	// taken keeps its sender, as it would keep a connection.
+	webhookSenders = 16
 	// webhookQueue bounds those that wait to be sent; beyond it they are lost, as
 	// webhooks may be.
 	webhookQueue = 10_000
@@ -70,20 +73,31 @@ func (p *Provider) ParseWebhook(body []byte, signature string, now time.Time) (p
 	return payment.Event{ID: h.ID, Payment: h.Payment, Booking: h.Booking}, nil
 }
 
-// webhooks sends hints in a goroutine of its own, and looks after pending payments
+// webhooks sends hints in goroutines of its own, and looks after pending payments
 // that decide themselves.
 type webhooks struct {
 	provider *Provider
-	queue    chan hint
+	queue    chan queued
 	stop     context.CancelFunc
 	running  sync.WaitGroup
+
+	mu   sync.Mutex
+	held *queued // the first of a pair, with Options.Reversed; guarded by mu
+}
+
+// queued is a hint that is not sent before its time.
+type queued struct {
+	hint hint
+	due  time.Time
 }
 
 func newWebhooks(p *Provider) *webhooks {
 	ctx, stop := context.WithCancel(context.Background())
-	w := &webhooks{provider: p, queue: make(chan hint, webhookQueue), stop: stop}
+	w := &webhooks{provider: p, queue: make(chan queued, webhookQueue), stop: stop}
 	if p.o.Deliver != nil {
-		w.running.Go(func() { w.send(ctx) })
+		for range webhookSenders {
+			w.running.Go(func() { w.send(ctx) })
+		}
 		w.running.Go(func() { w.watch(ctx) })
 	}
 	return w
@@ -99,13 +113,34 @@ func (w *webhooks) note(p payment.Payment) {
 	if w == nil || w.provider.o.Deliver == nil {
 		return
 	}
-	h := hint{ID: "ev_" + uuid.NewString(), Payment: p.ID, Booking: p.Booking, Status: string(p.Status)}
-	for range w.copies() {
-		select {
-		case w.queue <- h:
-		default:
+	next := queued{
+		hint: hint{ID: "ev_" + uuid.NewString(), Payment: p.ID, Booking: p.Booking, Status: string(p.Status)},
+		due:  w.provider.o.Clock.Now().Add(w.provider.o.Late),
+	}
+	for _, q := range w.order(next) {
+		for range w.copies() {
+			select {
+			case w.queue <- q:
+			default:
+			}
 		}
 	}
+}
+
+// order is what is to be sent now that another hint is there.
+func (w *webhooks) order(next queued) []queued {
+	if !w.provider.o.Reversed {
+		return []queued{next}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held == nil {
+		w.held = &next
+		return nil
+	}
+	first := *w.held
+	w.held = nil
+	return []queued{next, first}
 }
 
 func (w *webhooks) copies() int {
@@ -118,8 +153,11 @@ func (w *webhooks) copies() int {
 func (w *webhooks) send(ctx context.Context) {
 	for {
 		select {
-		case h := <-w.queue:
-			w.running.Go(func() { w.deliver(ctx, h) }) // each on its own: they overtake each other
+		case q := <-w.queue:
+			if wait := q.due.Sub(w.provider.o.Clock.Now()); wait > 0 && w.provider.wait(ctx, wait) != nil {
+				return
+			}
+			w.deliver(ctx, q.hint)
 		case <-ctx.Done():
 			return
 		}
