@@ -64,13 +64,13 @@ func (d *Documents) Get(ctx context.Context, event, hash string, load func(conte
 		return nil, ErrNoDocument
 	}
 	key := event + "@" + hash
-	d.mu.Lock()
-	known := d.kept[key]
-	d.mu.Unlock()
-	if known != nil {
+	if known := d.find(key); known != nil {
 		return known, nil
 	}
 	loading := d.loads.DoChan(key, func() (any, error) {
+		if known := d.find(key); known != nil {
+			return known, nil // another load ended between our look and this one
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 		defer cancel()
 		plain, err := load(ctx)
@@ -93,6 +93,12 @@ func (d *Documents) Get(ctx context.Context, event, hash string, load func(conte
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for a layout: %w", ctx.Err())
 	}
+}
+
+func (d *Documents) find(key string) *Document {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.kept[key]
 }
 
 func (d *Documents) keep(key string, made *Document) {
