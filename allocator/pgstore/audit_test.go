@@ -111,3 +111,30 @@ func TestAnAuditFindsWhatTheDatabaseShouldNeverHaveTaken(t *testing.T) {
 		})
 	}
 }
+
+func TestASoldOutStadiumIsAuditedInSeconds(t *testing.T) {
+	t.Parallel()
+	store, address := migrated(t, devstack.Postgres(t), pgstore.Options{})
+	h := storetest.Build(t, store, 50_000)
+	conn := session(t, address)
+	for _, sql := range []string{
+		`INSERT INTO booking (id, event_id, hold_id, holder, buyer_name, buyer_email, fence, state, amount, currency, payment_id, deadline, created_at, updated_at)
+			SELECT 'b_' || n, event.id, 'h_' || n, 'v', 'Ada', 'ada@example.org', n, 'captured', 1, 'EUR', 'p', now(), now(), now() FROM event, generate_series(0, 24999) AS n`,
+		`INSERT INTO claim (booking_id, event_id, cell_id, status)
+			SELECT 'b_' || cell.ordinal / 2, event_id, cell.id, 'BOOKED' FROM cell WHERE NOT blocked`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begun := time.Now()
+	a, err := store.Audit(t.Context(), h.Slug, time.Minute)
+	took := time.Since(begun)
+	if err != nil || !a.Kept() || a.Sold != 50_000 || a.Bookings != 25_000 {
+		t.Fatalf("the audit says %+v (%v)", a, err)
+	}
+	t.Logf("audited in %v", took.Round(time.Millisecond))
+	if took > 15*time.Second {
+		t.Errorf("auditing 50,000 sold cells took %v", took)
+	}
+}

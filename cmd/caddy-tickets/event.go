@@ -41,6 +41,7 @@ type newEvent struct {
 func eventCreate() *cobra.Command {
 	var s servers
 	var ask newEvent
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "create <event>",
 		Short: "Creates an event, in draft, of a seating plan and prices",
@@ -60,6 +61,9 @@ Nothing is sold before "event open".`,
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(line(e))
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Created %s with %d places. Open its sale with: caddy-tickets event open %s\n", e.Slug, e.Capacity, e.Slug)
 			return nil
 		},
@@ -76,6 +80,9 @@ Nothing is sold before "event open".`,
 	f.DurationVar(&ask.Hold, "hold", catalog.DefaultHold, "how long seats are held")
 	f.DurationVar(&ask.Pay, "pay", catalog.DefaultPay, "how long a payment may take")
 	f.IntVar(&ask.MaxPerPass, "max-per-pass", catalog.DefaultMaxPerPass, "seats that one visitor may hold at once")
+	f.BoolVar(&asJSON, "json", false, "as JSON, for scripts")
+	cmd.MarkFlagsMutuallyExclusive("plan", "seats")
+	cmd.MarkFlagsMutuallyExclusive("plan", "standing")
 	return cmd
 }
 
@@ -165,6 +172,7 @@ func orElse(s, otherwise string) string {
 
 func eventPhase(name, short string, phase allocator.Phase) *cobra.Command {
 	var s servers
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: name + " <event>", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -180,11 +188,15 @@ func eventPhase(name, short string, phase allocator.Phase) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("event %s: %w", args[0], err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The sale of %s is %s.\n", e.Slug, map[allocator.Phase]string{allocator.PhaseOpen: "open", allocator.PhaseClosed: "closed"}[e.Phase])
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(line(e))
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "The sale of %s is %s.\n", e.Slug, e.Phase)
 			return nil
 		},
 	}
 	s.databaseFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for scripts")
 	return cmd
 }
 
@@ -221,7 +233,7 @@ func eventList() *cobra.Command {
 	return cmd
 }
 
-// eventLine is an event in a list.
+// eventLine is an event on the wire.
 type eventLine struct {
 	Event    string          `json:"event"`
 	Name     string          `json:"name"`
@@ -234,7 +246,11 @@ type eventLine struct {
 func listed(events []*allocator.Event) []eventLine {
 	lines := make([]eventLine, 0, len(events))
 	for _, e := range events {
-		lines = append(lines, eventLine{e.Slug, e.Name, e.Room, e.Phase, e.Currency, e.Capacity})
+		lines = append(lines, line(e))
 	}
 	return lines
+}
+
+func line(e *allocator.Event) eventLine {
+	return eventLine{e.Slug, e.Name, e.Room, e.Phase, e.Currency, e.Capacity}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"text/tabwriter"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -51,7 +51,7 @@ func migrateStatus() *cobra.Command {
 			if err := s.needDatabase(); err != nil {
 				return err
 			}
-			return printMigrations(cmd.Context(), s.database, asJSON)
+			return printMigrations(cmd.Context(), cmd.OutOrStdout(), s.database, asJSON)
 		},
 	}
 	s.databaseFlag(cmd)
@@ -59,15 +59,15 @@ func migrateStatus() *cobra.Command {
 	return cmd
 }
 
-func printMigrations(ctx context.Context, dsn string, asJSON bool) error {
+func printMigrations(ctx context.Context, out io.Writer, dsn string, asJSON bool) error {
 	all, err := migrations.Status(ctx, dsn)
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
 	if asJSON {
-		return json.NewEncoder(os.Stdout).Encode(all)
+		return json.NewEncoder(out).Encode(all)
 	}
-	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, m := range all {
 		state := "missing"
 		if m.Applied {

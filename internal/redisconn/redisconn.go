@@ -69,7 +69,9 @@ func Parse(address string) (*redis.UniversalOptions, error) {
 func single(address string) (*redis.UniversalOptions, error) {
 	p, err := redis.ParseURL(address)
 	if err != nil {
-		return nil, fmt.Errorf("reading the Redis address: %w", withoutURL(err))
+		// go-redis quotes what it does not understand, and that may be the end of a
+		// password with a "/" in it.
+		return nil, errors.New("reading the Redis address: it is not of the form redis://user:password@host:port/0 or unix:///path?db=0; escape a password's odd characters, such as %2F for /")
 	}
 	o := &redis.UniversalOptions{
 		Addrs: []string{p.Addr}, Username: p.Username, Password: p.Password, DB: p.DB,
@@ -126,13 +128,4 @@ func several(scheme, address string) (*redis.UniversalOptions, error) {
 		o.DB = n
 	}
 	return o, nil
-}
-
-// withoutURL drops the URL that url.Error quotes.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }

@@ -44,7 +44,7 @@ func TestEveryKindOfAddressIsUnderstood(t *testing.T) {
 func TestAWrongAddressIsRefusedWithoutQuotingItsPassword(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{
-		"", "127.0.0.1:6379", "http://h:hunter2@x", "redis://u:hunter2@[::1", "redis://u:hunter2@h/x/y", "redis://u:hunter2@h:1/notanumber",
+		"", "127.0.0.1:6379", "http://h:hunter2@x", "redis://u:hunter2@[::1", "redis://u:hunter2@h/x/y", "redis://u:hunter2@h:1/notanumber", "redis://:12/hunter2@h:1/0", "redis://u:12?hunter2@h",
 		"redis-cluster://u:hunter2@h1,,h2", "redis-cluster://u:hunter2@h1/0", "redis-sentinel://u:hunter2@h1",
 		"redis-sentinel://u:hunter2@h1/m/x", "redis-cluster://u:hunter2%zz@h1",
 	} {
