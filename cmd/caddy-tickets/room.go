@@ -3,12 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -57,10 +58,20 @@ func (e *edge) ask(method, path string, body any) ([]byte, error) {
 	}
 	reply, err := caddycmd.AdminAPIRequest(address, method, path, header, reader)
 	if err != nil {
-		return nil, fmt.Errorf("asking the edge at %s: %w", address, err)
+		return nil, fmt.Errorf("asking the edge at %s: %w", address, refusal(err))
 	}
 	defer func() { _ = reply.Body.Close() }()
 	return io.ReadAll(io.LimitReader(reply.Body, 1<<20))
+}
+
+// refusal is what the edge itself says, without the wrapping that Caddy puts round it.
+func refusal(err error) error {
+	_, body, found := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
+	var said struct{ Error string }
+	if at := strings.IndexByte(body, '{'); found && at >= 0 && json.Unmarshal([]byte(body[at:]), &said) == nil && said.Error != "" {
+		return errors.New(said.Error)
+	}
+	return err
 }
 
 func roomOrder(to *edge, use, short string, set func(*ticketsapp.Order, string)) *cobra.Command {
@@ -111,13 +122,20 @@ func roomStatus(to *edge) *cobra.Command {
 				if r.SettingsDiffer {
 					state += " (settings differ from this edge's file)"
 				}
-				per := time.Duration(r.RatePerSeconds * float64(time.Second))
-				fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d per %s\t%.0f\t%d\t%d\t%d\n",
-					r.Room, state, r.Waiting, r.Active, r.ActiveCap, r.Rate, per, r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, r.Streams)
+				fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%s\t%.0f\t%d\t%d\t%d\n",
+					r.Room, state, r.Waiting, r.Active, r.ActiveCap, rateOf(r), r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, r.Streams)
 			}
 			return tw.Flush()
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for scripts")
 	return cmd
+}
+
+// rateOf writes a rate as it is written in a Caddyfile.
+func rateOf(r ticketsapp.Report) string {
+	if unit, ok := map[float64]string{1: "s", 60: "m", 3600: "h"}[r.RatePerSeconds]; ok {
+		return fmt.Sprintf("%d/%s", r.Rate, unit)
+	}
+	return fmt.Sprintf("%d per %g s", r.Rate, r.RatePerSeconds)
 }
