@@ -130,7 +130,7 @@ func provider(ctx context.Context, db *sql.DB) (*goose.Provider, error) {
 	if err := db.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("connecting to the database: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(lockWithin/time.Second)))
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(lockWithin/time.Second))) //nolint:gosec // a positive constant
 	if err != nil {
 		return nil, fmt.Errorf("preparing the lock: %w", err)
 	}

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -10,9 +11,9 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 )
 
-// createTimeout is the statement timeout of the transaction that makes an event:
-// 50,000 cells take about a second, on a busy disk a few.
-const createTimeout = "60s"
+// createTimeout bounds the making of an event: 50,000 cells take about a second, on
+// a busy disk a few.
+const createTimeout = time.Minute
 
 // CreateEvent implements allocator.Store: all of the event or nothing, in draft.
 // After ErrUnavailable it may have been created; a repetition then says ErrEventExists.
@@ -20,6 +21,8 @@ func (s *Store) CreateEvent(ctx context.Context, n allocator.NewEvent) (*allocat
 	if len(n.Cells) == 0 || len(n.Categories) == 0 {
 		return nil, fmt.Errorf("creating event %s: it has nothing to sell", n.Event.Slug)
 	}
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
 	var e *allocator.Event
 	err := s.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
@@ -37,7 +40,7 @@ func (s *Store) CreateEvent(ctx context.Context, n allocator.NewEvent) (*allocat
 }
 
 func create(ctx context.Context, tx pgx.Tx, n allocator.NewEvent) (*allocator.Event, error) {
-	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '`+createTimeout+`'`); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true)`, milliseconds(createTimeout)); err != nil {
 		return nil, err
 	}
 	e := n.Event
