@@ -35,7 +35,8 @@ func TestThePageFitsTheSmallestPhone(t *testing.T) {
 	b := openTab(t, s).sight(320, 568, "light").open("/")
 	b.state("waiting")
 	const outside = `(() => {
-		const edge = document.querySelector("main").getBoundingClientRect();
+		const main = document.querySelector("main"), box = main.getBoundingClientRect(), padding = parseFloat(getComputedStyle(main).paddingRight);
+		const edge = { left: box.left + padding, right: box.right - padding + 0.5 };
 		return [...document.querySelectorAll("main *:not(.sr, .sr *, noscript)")].filter(e => e.checkVisibility())
 			.filter(e => e.getBoundingClientRect().right > edge.right || e.getBoundingClientRect().left < edge.left)
 			.map(e => e.outerHTML.slice(0, 80)).join("\n") + (document.documentElement.scrollWidth > innerWidth ? " the page scrolls" : "");
