@@ -126,6 +126,9 @@ func (p *Provider) Authorise(ctx context.Context, r payment.Request) (payment.Pa
 	if r.Key == "" || r.Booking == "" || r.Amount < 0 || len(r.Currency) != 3 {
 		return payment.Payment{}, fmt.Errorf("sandbox: an authorisation needs key, booking, amount and currency")
 	}
+	if err := ctx.Err(); err != nil {
+		return payment.Payment{}, fmt.Errorf("%w: %w", payment.ErrUnknown, err)
+	}
 	known, err := p.begin(r)
 	if err != nil || known != nil {
 		return p.current(known), err
@@ -339,7 +342,7 @@ func (p *Provider) Payments() []payment.Payment {
 	defer p.mu.Unlock()
 	all := make([]payment.Payment, 0, len(p.payments))
 	for _, r := range p.payments {
-		all = append(all, r.Payment)
+		all = append(all, p.ripeLocked(r).Payment)
 	}
 	return all
 }
