@@ -79,6 +79,25 @@ func TestAnotherKeyCannotPayWhileAPaymentIsUnderWay(t *testing.T) {
 	h.check()
 }
 
+func TestAnotherKeyThatCameInBetweenDoesNotKeepARefusedHoldPaying(t *testing.T) {
+	t.Parallel()
+	h := open(t, devstack.Postgres(t))
+	held := h.hold("ann", "k", want(0))
+	h.checkout(held, "one", "tok_refused_later", allocator.Authorising)
+	h.clock.Advance(31 * time.Second)
+	if _, err := h.Checkout(t.Context(), held.ID, "ann", "two", pays("tok_ok")); !errors.Is(err, sale.ErrPaymentUnderWay) {
+		t.Fatalf("got %v, want ErrPaymentUnderWay", err)
+	}
+	if _, err := h.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := h.GetHold(t.Context(), held.ID, "ann"); err != nil || back.Paying {
+		t.Errorf("nobody pays, and the hold is %+v, %v", back, err)
+	}
+	h.settle()
+	h.check()
+}
+
 func TestOfManyKeysAtOnceOnePays(t *testing.T) {
 	t.Parallel()
 	h := open(t, devstack.Postgres(t))

@@ -111,6 +111,93 @@ func TestProcessesThatRebuildAtOnceDoNotUndoEachOther(t *testing.T) {
 	h.check()
 }
 
+// watchedLocks tell when a rebuild is about to begin and when somebody looks for the
+// end of one.
+type watchedLocks struct {
+	allocator.Locks
+	begin, look func()
+}
+
+func (w *watchedLocks) Rebuild(ctx context.Context, e *allocator.Event, cells []allocator.Cell, taken []allocator.Taken) error {
+	w.begin()
+	return w.Locks.Rebuild(ctx, e, cells, taken)
+}
+
+func (w *watchedLocks) Counts(ctx context.Context, e *allocator.Event) (allocator.Counts, error) {
+	c, err := w.Locks.Counts(ctx, e)
+	w.look()
+	return c, err
+}
+
+func TestARebuildUnderWayIsWaitedForAndNotBegunAgain(t *testing.T) {
+	t.Parallel()
+	h := open(t, devstack.Postgres(t))
+	h.hold("early", "k", want(0)) // all is well, and everybody knows the event
+	begun, waits := make(chan struct{}), make(chan struct{})
+	var looked sync.Once
+	first, second := h.deps, h.deps
+	first.Locks = &watchedLocks{Locks: h.locks, begin: func() { close(begun); <-waits }, look: func() {}}
+	second.Locks = &watchedLocks{Locks: h.locks, begin: func() {}, look: func() { looked.Do(func() { close(waits) }) }}
+	a, b := sale.New(first), sale.New(second)
+	for _, s := range []*sale.Sale{a, b} {
+		if _, err := s.Event(t.Context(), h.Slug); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.redis.Client().FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := h.store.Event(t.Context(), h.Slug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var one sync.WaitGroup
+	one.Go(func() {
+		if _, err := a.Hold(t.Context(), h.Slug, "ann", "k", want(1)); err != nil {
+			t.Errorf("who rebuilds: %v", err)
+		}
+	})
+	<-begun
+	if _, err := b.Hold(t.Context(), h.Slug, "bob", "k", want(2)); err != nil {
+		t.Errorf("who waits: %v", err)
+	}
+	one.Wait()
+	if after, err := h.store.Event(t.Context(), h.Slug); err != nil || after.Epoch != before.Epoch+1 {
+		t.Errorf("the epoch went from %d to %d (%v), want one rebuild", before.Epoch, after.Epoch, err)
+	}
+	h.check()
+}
+
+func TestWhatIsSoldWhileTheLocksAreRebuiltIsShownAsSoldI4(t *testing.T) {
+	t.Parallel()
+	h := open(t, devstack.Postgres(t))
+	sold := h.checkout(h.hold("ann", "k", want(0)), "pay", "tok_pending", allocator.Authorising)
+	freed := h.checkout(h.hold("bob", "k", want(1)), "pay", "tok_refused_later", allocator.Authorising)
+	deps := h.deps
+	deps.Locks = &watchedLocks{Locks: h.locks, look: func() {}, begin: func() {
+		// What the database says was read already. Now it changes, and the orders
+		// that follow are carried out on locks that are about to be replaced.
+		h.clock.Advance(31 * time.Second)
+		for b, to := range map[*allocator.Booking]allocator.BookingState{sold: allocator.BookedState, freed: allocator.Declined} {
+			if moved, err := h.store.Advance(context.WithoutCancel(t.Context()), b, to, allocator.Authorising); !moved || err != nil {
+				t.Errorf("moving to %s: %t, %v", to, moved, err)
+			}
+		}
+		h.sql(`DELETE FROM outbox WHERE kind IN ('mark', 'unpay')`)
+	}}
+	if err := h.redis.Client().FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := sale.New(deps).Rebuild(t.Context(), h.Event); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := h.state(sold.ID), h.state(freed.ID); a != allocator.BookedState || b != allocator.Declined {
+		t.Fatalf("the payments ended %s and %s", a, b)
+	}
+	h.settle()
+	h.check()
+}
+
 func TestTheLastStandingPlacesAreSoldToWhoComesFirstI7(t *testing.T) {
 	t.Parallel()
 	h := open(t, devstack.Postgres(t))
