@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/rehearse"
 )
 
 const (
@@ -35,13 +37,14 @@ var gateRatio = figure{
 			return 0, err
 		}
 		request := func(address string) string {
-			return "GET /seats HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: bench\r\nAccept: text/html\r\nCookie: " + cookie + "\r\n\r\n"
+			// The user agent is that of the claim: a pass is bound to it.
+			return "GET /seats HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: " + rehearse.UserAgent + "\r\nAccept: text/html\r\nCookie: " + cookie + "\r\n\r\n"
 		}
 		var ratios []float64
 		for range gateRounds {
 			var rates [2]float64
 			for i, address := range []string{"127.0.0.1:" + plain, guarded.address} {
-				if rates[i], err = load(ctx, address, request(address), gateConnections, gateRound); err != nil {
+				if rates[i], err = load(ctx, address, request(address), len(backendPage), gateConnections, gateRound); err != nil {
 					return 0, err
 				}
 			}

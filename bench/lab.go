@@ -68,16 +68,18 @@ func (l *lab) postgres(ctx context.Context) (string, error) {
 	return server.DSN("bench"), nil
 }
 
-// backend is the site behind: a few hundred bytes, as fast as Go serves them.
+// backendPage is what the site behind serves: a few hundred bytes.
+var backendPage = []byte(strings.Repeat("seat ", 100))
+
+// backend is the site behind, as fast as Go serves it.
 func (l *lab) backend() (string, error) {
-	page := []byte(strings.Repeat("seat ", 100))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("starting the site behind: %w", err)
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) }),
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(backendPage) }),
 	}
 	go func() { _ = server.Serve(listener) }()
 	l.onClose(func() { _ = server.Close() })

@@ -15,9 +15,10 @@ import (
 )
 
 // load sends one request over and over on keep-alive connections and returns
-// requests per second. It speaks HTTP/1.1 by hand: on a machine that it shares
+// requests per second. A reply of another length than the site's is no success: it
+// may be the waiting room's page. It speaks HTTP/1.1 by hand: on a machine that it shares
 // with the edge, Go's own client would cost more than what is measured.
-func load(ctx context.Context, address, request string, connections int, lasting time.Duration) (float64, error) {
+func load(ctx context.Context, address, request string, length, connections int, lasting time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, lasting)
 	defer cancel()
 	var (
@@ -29,7 +30,7 @@ func load(ctx context.Context, address, request string, connections int, lasting
 	begun := time.Now()
 	for range connections {
 		workers.Go(func() {
-			n, err := hammer(ctx, address, request)
+			n, err := hammer(ctx, address, request, length)
 			answered.Add(n)
 			if err != nil {
 				mu.Lock()
@@ -42,7 +43,7 @@ func load(ctx context.Context, address, request string, connections int, lasting
 	return float64(answered.Load()) / time.Since(begun).Seconds(), failure
 }
 
-func hammer(ctx context.Context, address, request string) (answered int64, err error) {
+func hammer(ctx context.Context, address, request string, length int) (answered int64, err error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return 0, fmt.Errorf("connecting: %w", err)
@@ -54,8 +55,8 @@ func hammer(ctx context.Context, address, request string) (answered int64, err e
 		if err != nil {
 			return answered, err
 		}
-		if reply.status != 200 {
-			return answered, fmt.Errorf("the edge answered %d", reply.status)
+		if reply.status != 200 || reply.length != length {
+			return answered, fmt.Errorf("the edge answered %d with %d bytes, not the site's %d", reply.status, reply.length, length)
 		}
 		answered++
 	}
@@ -65,6 +66,7 @@ func hammer(ctx context.Context, address, request string) (answered int64, err e
 // answer is the part of a reply that the load looks at.
 type answer struct {
 	status int
+	length int
 	cookie string // the first one it sets, as a Cookie header
 }
 
@@ -93,6 +95,7 @@ func exchange(conn net.Conn, reader *bufio.Reader, request string) (answer, erro
 			if length < 0 {
 				return answer{}, errors.New("a reply has no Content-Length")
 			}
+			a.length = length
 			_, err := reader.Discard(length)
 			return a, err
 		case strings.EqualFold(name, "Content-Length"):

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// UserAgent is what every client says it is. Passes are bound to it.
+const UserAgent = "caddy-tickets-rehearse"
+
 const (
 	// maxReply bounds what is read of a reply; the largest is a stadium's layout.
 	maxReply = 32 << 20
@@ -205,7 +208,7 @@ func (c *Client) request(ctx context.Context, call Call, body []byte) (*http.Req
 	if call.Accept != "" {
 		req.Header.Set("Accept", call.Accept)
 	}
-	req.Header.Set("User-Agent", "caddy-tickets-rehearse")
+	req.Header.Set("User-Agent", UserAgent)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
