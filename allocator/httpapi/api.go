@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -111,6 +112,19 @@ func (a *api) holder(r *http.Request, room string) (pass.Claims, error) {
 		return pass.Claims{}, pass.ErrMissing
 	}
 	return a.Passes.Verify(token, room)
+}
+
+// hasPass says whether a request comes with any pass at all.
+func hasPass(r *http.Request) bool {
+	if r.Header.Get("Waitroom-Pass") != "" {
+		return true
+	}
+	for _, c := range r.Cookies() {
+		if strings.HasPrefix(c.Name, pass.CookieName("", true)) || strings.HasPrefix(c.Name, pass.CookieName("", false)) {
+			return true
+		}
+	}
+	return false
 }
 
 // holderOf is the same for the event that a hold belongs to.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 	"github.com/caddy-tickets/caddy-tickets/allocator/sale"
+	"github.com/caddy-tickets/caddy-tickets/internal/pass"
 	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 )
 
@@ -177,14 +178,19 @@ func (r *recorder) Write(b []byte) (int, error) { r.body = append(r.body, b...);
 
 func (a *api) getBooking(w http.ResponseWriter, r *http.Request) {
 	// The room is not known before the booking is, so the pass is verified against
-	// the booking's event; whose it is decides the visitor in it.
+	// the booking's event; whose it is decides the visitor in it. Nobody learns
+	// whether a booking exists without a pass that was good for its room.
+	if !hasPass(r) {
+		a.refuse(w, r, pass.ErrMissing)
+		return
+	}
 	b, err := a.Sale.Find(r.Context(), r.PathValue("booking"))
 	if err != nil {
 		a.refuse(w, r, err)
 		return
 	}
 	who, err := a.holderOf(r, b.HoldID)
-	if err == nil && who.Visitor != b.Holder {
+	if err == nil && who.Visitor != b.Holder || refusal(err) == problemPassRequired {
 		err = allocator.ErrBookingUnknown
 	}
 	if err != nil {

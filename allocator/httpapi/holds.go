@@ -96,10 +96,7 @@ func (a *api) postHold(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	if who.Limit > 0 && max(len(want.Cells), want.Quantity) > who.Limit {
-		a.refuse(w, r, problemHoldLimit)
-		return
-	}
+	want.Limit = who.Limit
 	held, err := a.Sale.Hold(r.Context(), slug, who.Visitor, key, want)
 	if err != nil {
 		a.refuse(w, r, err)

@@ -55,7 +55,7 @@ func fault(err error) string {
 		return "The member " + kind.Field + " is of the wrong kind."
 	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return "The body is no JSON object."
-	case strings.HasPrefix(err.Error(), "json: unknown field "):
+	case strings.HasPrefix(err.Error(), "json: unknown field ") && len(err.Error()) < maxText:
 		return "There is an unknown member: " + strings.TrimPrefix(err.Error(), "json: unknown field ") + "."
 	}
 	return "The body is not what is expected here."

@@ -65,6 +65,11 @@ const (
 	stopWithin = 15 * time.Second
 	readyEvery = 5 * time.Second
 	askWithin  = 2 * time.Second
+	// Replies are kept for repeats longer than any client tries; after that a
+	// checkout's own booking still finds its key.
+	keepReplies = 48 * time.Hour
+	pruneEvery  = 10 * time.Minute
+	pruneLimit  = 1000
 )
 
 // New wires an allocator. Nothing is dialled; errors are those of the config.
@@ -97,9 +102,15 @@ func (s *Service) open(c Config) (err error) {
 			return fmt.Errorf("making the sandbox's secret: %w", err)
 		}
 	}
+	wired := make(chan struct{}) // the provider sends as soon as it is there, the sale comes after it
 	if c.Sandbox.Deliver == nil {
 		c.Sandbox.Deliver = func(ctx context.Context, body []byte, signature string) error {
-			return s.sale.Webhook(ctx, body, signature)
+			select {
+			case <-wired:
+				return s.sale.Webhook(ctx, body, signature)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
 	if s.provider, err = sandbox.New(c.Sandbox); err != nil {
@@ -117,6 +128,7 @@ func (s *Service) open(c Config) (err error) {
 			return err == nil && known.State == livemap.StateSoldOut
 		},
 	})
+	close(wired)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(s.sale, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tickets_allocator_map_viewers", Help: "Open streams of live maps."},
@@ -142,6 +154,7 @@ func (s *Service) Run(ctx context.Context, listener net.Listener) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.sale.Run(work) })
 	background.Go(func() { s.watch(work) })
+	background.Go(func() { s.prune(work) })
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	s.log.Info("the allocator listens", "address", listener.Addr().String())
@@ -186,6 +199,23 @@ func (s *Service) ready(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("Redis is not ready: %w", err)) //nolint:staticcheck // a name
 	}
 	return errors.Join(errs...)
+}
+
+// prune forgets old replies. A failed round is made up for by the next.
+func (s *Service) prune(ctx context.Context) {
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		n, err := s.store.PruneReplies(ctx, keepReplies, pruneLimit)
+		if err == nil && n == pruneLimit {
+			continue // there are more
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // watch logs once when a server goes missing and once when all are back.
