@@ -71,6 +71,9 @@ func wholeWay(t *testing.T, f *fan, parked, streams int) {
 	if !done.reachedSite() || done.header.Get("Waitroom-Release") != "" {
 		t.Errorf("done: %d, release %q", done.status, done.header.Get("Waitroom-Release"))
 	}
+	if f.place().Placed() || f.cookie("pass-arena") != "" {
+		t.Error("the browser keeps a place and a pass that are used up")
+	}
 	if got := f.page("/seats"); got.reachedSite() {
 		t.Error("the session goes on after its end")
 	}
