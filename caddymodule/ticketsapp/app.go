@@ -46,7 +46,7 @@ type App struct {
 	mu      sync.Mutex
 	holds   bool // the shared state is to be released
 	rooms   map[string]*use
-	servers map[any]bool
+	servers map[onServer]bool
 }
 
 // CaddyModule implements caddy.Module.
@@ -57,7 +57,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision reads the keys and takes hold of what outlives this config.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
-	a.rooms, a.servers = make(map[string]*use), make(map[any]bool)
+	a.rooms, a.servers = make(map[string]*use), make(map[onServer]bool)
 	if a.RedisURL == "" {
 		return errors.New(`tickets: no Redis is set; add "redis redis://127.0.0.1:6379/0" to the tickets block of the global options`)
 	}
@@ -155,14 +155,20 @@ func (a *App) Count(room, action, outcome string) {
 	a.shared.requests.WithLabelValues(room, action, outcome).Inc()
 }
 
-// FirstOn says whether it is asked for the first time about a server, for what
-// directives need once on each.
-func (a *App) FirstOn(server any) bool {
+// FirstOn says whether a directive asks for the first time about a server, for
+// what it needs once on each.
+func (a *App) FirstOn(directive string, server any) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	first := !a.servers[server]
-	a.servers[server] = true
+	asked := onServer{directive, server}
+	first := !a.servers[asked]
+	a.servers[asked] = true
 	return first
+}
+
+type onServer struct {
+	directive string
+	server    any
 }
 
 // Rooms lists the rooms of this config by name.

@@ -1,10 +1,13 @@
 package waitroom
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -335,5 +338,41 @@ func TestTheReleaseHeaderNeverLeaves(t *testing.T) {
 	s.load(s.server("http://:0", "waitroom arena {\n"+open+"\n}\nheader Waitroom-Release 1\nrespond \"in\""))
 	if got := f.page("/"); got.body != "in" || got.header["Waitroom-Release"] != nil || f.cookie("pass-arena") != "" {
 		t.Errorf("a release: %q %v", got.body, got.header)
+	}
+}
+
+// What opens doors is never written down.
+func TestLogsHaveNoPassesAndNoPlaces(t *testing.T) {
+	s := newSite(t)
+	file := filepath.Join(t.TempDir(), "access.log")
+	config := s.caddyfile("log {\noutput file " + file + "\n}\nwaitroom arena {\n" + open + "\n}")
+	s.load(strings.Replace(config, "level FATAL", "output file "+file+"\nlevel INFO", 1))
+	f := s.fan()
+	f.page("/")
+	f.admitted()
+	place, pass := f.cookie("place-arena"), f.cookie("pass-arena")
+	if !f.page("/seats").reachedSite() {
+		t.Fatal("the pass does not hold")
+	}
+	f.setCookie("pass-arena", pass[:len(pass)-1])
+	f.page("/seats")
+	f.setCookie("pass-arena", pass)
+	f.page("/done")
+	eventually(t, "the log has it all", func() bool {
+		raw, err := os.ReadFile(file)
+		return err == nil && bytes.Contains(raw, []byte("/done"))
+	})
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := os.ReadFile(filepath.Join(s.keys, "tickets", "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, secret := range map[string]string{"a pass": pass[:len(pass)-1], "a place": place, "a key": string(keys[11:40])} {
+		if bytes.Contains(raw, []byte(secret)) {
+			t.Errorf("the log has %s", what)
+		}
 	}
 }

@@ -97,7 +97,7 @@ type connKey struct{}
 // registration costs memory for every connection.
 func (h *Handler) prepare(ctx caddy.Context) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || !h.app.FirstOn(server) {
+	if !ok || !h.app.FirstOn("waitroom", server) {
 		return
 	}
 	server.RegisterConnContext(func(ctx context.Context, c net.Conn) context.Context {
