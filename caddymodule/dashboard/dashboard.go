@@ -26,6 +26,9 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("tickets_dashboard", httpcaddyfile.Before, "respond")
 }
 
+// numbers is what the page asks for each second, beside itself.
+const numbers = "rooms.json"
+
 // Handler serves the page at /, and its numbers at /rooms.json. Everything else is
 // left to who comes next.
 type Handler struct{ app *ticketsapp.App }
@@ -63,29 +66,26 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	var body []byte
-	header := w.Header()
-	switch r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:] { // so that the page works below any folder
-	case "":
-		header.Set("Content-Type", "text/html; charset=utf-8")
-		header.Set("Content-Security-Policy", page.CSP)
-		body = page.Page
-	case "rooms.json":
-		reports := []ticketsapp.Report{}
-		for _, one := range h.app.Rooms() {
-			reports = append(reports, ticketsapp.ReportOn(one))
-		}
-		var err error
-		if body, err = json.Marshal(reports); err != nil {
-			return fmt.Errorf("writing the rooms: %w", err)
-		}
-		header.Set("Content-Type", "application/json")
-	default:
+	what := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:] // so that the page works below any folder
+	if what != "" && what != numbers {
 		return next.ServeHTTP(w, r)
 	}
+	header := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
 		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
+	}
+	body := page.Page
+	if what == numbers {
+		var err error
+		if body, err = h.rooms(); err != nil {
+			return err
+		}
+		header.Set("Content-Type", "application/json")
+	} else {
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		header.Set("Content-Security-Policy", page.CSP)
+		header.Set("Referrer-Policy", "no-referrer")
 	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -94,6 +94,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		_, _ = w.Write(body) // the client is gone if this fails
 	}
 	return nil
+}
+
+// rooms is how the rooms of this edge stand, as the admin endpoint tells it.
+func (h *Handler) rooms() ([]byte, error) {
+	reports := []ticketsapp.Report{}
+	for _, one := range h.app.Rooms() {
+		reports = append(reports, ticketsapp.ReportOn(one))
+	}
+	body, err := json.Marshal(reports)
+	if err != nil {
+		return nil, fmt.Errorf("writing the rooms: %w", err)
+	}
+	return body, nil
 }
 
 var (

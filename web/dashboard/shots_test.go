@@ -1,0 +1,54 @@
+//go:build shots
+
+package dashboardpage
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestShots takes pictures of the page for people to look at:
+//
+//	SHOTS=/tmp/shots go test -tags shots -run TestShots ./web/dashboard
+func TestShots(t *testing.T) {
+	folder := os.Getenv("SHOTS")
+	if folder == "" {
+		t.Fatal("set SHOTS to a folder")
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, rooms := range map[string][]map[string]any{
+		"open": {room(nil)},
+		"two": {
+			room(map[string]any{"state": "paused", "message": "A technical problem. Your place is safe; we go on in ten minutes."}),
+			room(map[string]any{"room": "club-night", "state": "sold-out", "waiting": 0, "stock": map[string]any{"state": "sold-out", "capacity": 500, "booked": 500, "free": 0, "held": 0}}),
+		},
+		"trouble": {room(map[string]any{"degraded": true, "settingsDiffer": true, "stock": nil})},
+	} {
+		e := newEdge(t, rooms...)
+		b := openTab(t, e)
+		for _, scheme := range []string{"light", "dark"} {
+			for size, dims := range map[string][2]int64{"phone": {390, 844}, "small": {320, 568}, "desktop": {1280, 900}} {
+				b.open(e, dims[0], dims[1], scheme)
+				b.until("numbers are shown", `document.querySelectorAll(".card").length > 0`)
+				for i := range 3 { // so that there is a line to look at
+					e.mu.Lock()
+					rooms[0]["waiting"] = []int{48211, 40100, 44800}[i]
+					e.mu.Unlock()
+					b.until("it moves", `document.querySelector("polyline").getAttribute("points").split(" ").length > `+string(rune('1'+i)))
+				}
+				picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(folder, name+"-"+size+"-"+scheme+".png"), picture, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
