@@ -60,7 +60,7 @@ type HoldRequest struct {
 type Locks interface {
 	// Rebuild replaces all state of the event by what the database says: cells
 	// as booked or paying, everything else free. Holds that were not paying are
-	// gone. event.Epoch must have been bumped before.
+	// gone. event.Epoch must have been raised before.
 	Rebuild(ctx context.Context, event *Event, cells []Cell, taken []Taken) error
 
 	// Hold locks all wanted cells for event.HoldTTL or none.
@@ -120,7 +120,9 @@ type Store interface {
 	Layout(ctx context.Context, eventID int64, hash string) ([]byte, error)
 	CreateEvent(ctx context.Context, e NewEvent) (*Event, error) // ErrEventExists
 	SetPhase(ctx context.Context, slug string, phase Phase) (*Event, error)
-	BumpEpoch(ctx context.Context, eventID int64) (int64, error)
+	// RaiseEpoch raises an event's epoch by one, if it still is from: of several that
+	// find the locks gone, one is told true and rebuilds them.
+	RaiseEpoch(ctx context.Context, eventID, from int64) (bool, error)
 	Taken(ctx context.Context, eventID int64) ([]Taken, error)
 
 	// Claim writes the booking and its PAYING claims, all or none.

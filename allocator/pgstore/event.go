@@ -43,14 +43,18 @@ func (s *Store) SetPhase(ctx context.Context, slug string, phase allocator.Phase
 		`UPDATE event SET phase = $2 WHERE slug = $1 RETURNING `+eventColumns, plain(slug), phase)
 }
 
-// BumpEpoch implements allocator.Store.
-func (s *Store) BumpEpoch(ctx context.Context, eventID int64) (int64, error) {
-	e, err := s.oneEvent(ctx, s.write, "raising the epoch of an event",
-		`UPDATE event SET epoch = epoch + 1 WHERE id = $1 RETURNING `+eventColumns, eventID)
-	if err != nil {
-		return 0, err
+// RaiseEpoch implements allocator.Store. When the answer is lost, it may have been
+// raised although the repetition says that it was not.
+func (s *Store) RaiseEpoch(ctx context.Context, eventID, from int64) (bool, error) {
+	var raised, known bool
+	err := s.write(ctx, "raising the epoch of an event", func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, `WITH raised AS (UPDATE event SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2 RETURNING id)
+			SELECT EXISTS (SELECT FROM raised), EXISTS (SELECT FROM event WHERE id = $1)`, eventID, from).Scan(&raised, &known)
+	})
+	if err == nil && !known {
+		err = allocator.ErrEventUnknown
 	}
-	return e.Epoch, nil
+	return raised, err
 }
 
 func (s *Store) oneEvent(ctx context.Context, how func(context.Context, string, work) error, doing, sql string, args ...any) (*allocator.Event, error) {

@@ -50,7 +50,7 @@ func (s *Sale) Checkout(ctx context.Context, holdID, holder, key string, p Payme
 		return nil, allocator.ErrKeyMismatch
 	}
 	until := b.Deadline
-	b, err = s.pay(ctx, b)
+	b, err = s.resume(ctx, b)
 	if b != nil && b.State == allocator.Declined {
 		// The refusal may have come to another try with this key, before this one
 		// began to pay: nobody else would end that.
@@ -142,8 +142,25 @@ func (s *Sale) endPayment(ctx context.Context, e *allocator.Event, holdID string
 	}
 }
 
-// pay takes a booking on from wherever it stands, as far as it can now. It is what
-// a first try, a repeated one and recovery all do.
+// resume takes a booking on from wherever it stands, as far as it can now. It is
+// what a first try, a repeated one and recovery all do.
+func (s *Sale) resume(ctx context.Context, b *allocator.Booking) (*allocator.Booking, error) {
+	now := s.deps.Clock.Now()
+	switch {
+	case b.State != allocator.Claimed && b.State != allocator.Authorising:
+		return b, nil
+	case now.After(b.Deadline.Add(cancelGrace)):
+		return s.expire(ctx, b)
+	case now.After(b.Deadline):
+		return b, nil // what was begun in time may still end well; nothing is begun
+	case b.PaymentID == "":
+		return s.pay(ctx, b)
+	}
+	p, err := s.ask(ctx, b)
+	return s.settle(ctx, b, p, err)
+}
+
+// pay asks the provider, once the database knows that it will be asked.
 func (s *Sale) pay(ctx context.Context, b *allocator.Booking) (*allocator.Booking, error) {
 	repeated := b.State == allocator.Authorising
 	if b.State == allocator.Claimed {
@@ -268,7 +285,11 @@ func unknown(err error) bool {
 func (s *Sale) booked(ctx context.Context, b *allocator.Booking) (*allocator.Booking, error) {
 	moved, err := s.advance(ctx, b, allocator.BookedState, allocator.Claimed, allocator.Authorising)
 	if err != nil || !moved {
-		return s.reread(ctx, b, err)
+		now, err := s.reread(ctx, b, err)
+		if err == nil && ended(now) { // somebody had given up on this payment
+			err = s.letGo(ctx, now, b.PaymentID)
+		}
+		return now, err
 	}
 	if err := s.deps.Step("booked"); err != nil {
 		return nil, err

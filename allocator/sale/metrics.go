@@ -11,7 +11,7 @@ import (
 // metrics of a sale. Every label is one of a closed set.
 type metrics struct {
 	holds, checkouts, recovered, tasks, webhooks *prometheus.CounterVec
-	conflicts, rebuilds, swept                   prometheus.Counter
+	conflicts, rebuilds, swept, attention        prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -30,6 +30,7 @@ func newMetrics() *metrics {
 		conflicts: one("conflicts_total", "Claims that the database refused although the locks had given the cells."),
 		rebuilds:  one("rebuilds_total", "Rebuilds of an event's locks from the database."),
 		swept:     one("swept_total", "Holds that ended by time."),
+		attention: one("attention_total", "Bookings whose money needs a person: sold and not to be had, or taken for nothing."),
 	}
 }
 
@@ -48,7 +49,7 @@ func (s *Sale) Collect(out chan<- prometheus.Metric) {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.holds, m.checkouts, m.recovered, m.tasks, m.webhooks, m.conflicts, m.rebuilds, m.swept}
+	return []prometheus.Collector{m.holds, m.checkouts, m.recovered, m.tasks, m.webhooks, m.conflicts, m.rebuilds, m.swept, m.attention}
 }
 
 // outcome names what came of a hold.

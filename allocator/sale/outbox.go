@@ -31,17 +31,22 @@ func (s *Sale) WorkOutbox(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	errs := make([]error, len(tasks))
+	return len(tasks), sideBySide(outboxWorkers, tasks, func(task allocator.Task) error { return s.work(ctx, task) })
+}
+
+// sideBySide does something with each, some at once, and says all that failed.
+func sideBySide[T any](atOnce int, all []T, do func(T) error) error {
+	errs := make([]error, len(all))
 	var workers errgroup.Group
-	workers.SetLimit(outboxWorkers)
-	for i, task := range tasks {
+	workers.SetLimit(atOnce)
+	for i, one := range all {
 		workers.Go(func() error {
-			errs[i] = s.work(ctx, task)
+			errs[i] = do(one)
 			return nil
 		})
 	}
 	_ = workers.Wait() // the errors are in errs, all of them
-	return len(tasks), errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // work does one task and removes it, or puts it back.
@@ -56,12 +61,16 @@ func (s *Sale) work(ctx context.Context, task allocator.Task) error {
 	}
 	s.metrics.tasks.WithLabelValues(string(task.Kind), "failed").Inc()
 	s.deps.Log.Warn("an ordered task failed and is tried again", "task", task.Kind, "booking", task.Booking, "tries", task.Attempts+1, "error", err)
-	return s.deps.Outbox.Retry(ctx, task.ID, retryAfter(task.Attempts), err.Error())
+	return s.deps.Outbox.Retry(ctx, task.ID, retryAfter(task.Kind, task.Attempts), err.Error())
 }
 
-// retryAfter doubles from one second to five minutes.
-func retryAfter(tries int) time.Duration {
-	const most = 5 * time.Minute
+// retryAfter doubles from one second to five minutes, or to two seconds where the
+// map is wrong until the task is done.
+func retryAfter(kind allocator.TaskKind, tries int) time.Duration {
+	most := 2 * time.Second
+	if kind == allocator.TaskCapture {
+		most = 5 * time.Minute
+	}
 	return min(most, time.Second<<min(tries, 10))
 }
 
@@ -117,6 +126,7 @@ func (s *Sale) capture(ctx context.Context, b *allocator.Booking, tries int) err
 	default:
 		return err
 	}
+	s.metrics.attention.Inc()
 	s.deps.Log.Error("a sold seat is not paid for and needs a person", "booking", b.ID, "payment", b.PaymentID, "reason", next.Reason)
 	_, err = s.advance(ctx, &next, allocator.Attention, allocator.BookedState)
 	return err

@@ -24,6 +24,9 @@ const (
 func (s *Sale) withLocks(ctx context.Context, e *allocator.Event, do func(e *allocator.Event) error) error {
 	err := do(e)
 	if !errors.Is(err, allocator.ErrEpoch) {
+		if !errors.Is(err, allocator.ErrUnavailable) {
+			s.noteGood(e)
+		}
 		return err
 	}
 	current, err := s.rebuilt(ctx, e)
@@ -33,6 +36,28 @@ func (s *Sale) withLocks(ctx context.Context, e *allocator.Event, do func(e *all
 	return do(current)
 }
 
+// noteGood remembers that the locks of an event were there in its epoch.
+func (s *Sale) noteGood(e *allocator.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.good[e.Slug] >= e.Epoch {
+		return
+	}
+	if len(s.good) >= maxEvents {
+		clear(s.good)
+	}
+	s.good[e.Slug] = e.Epoch
+}
+
+// everGood says whether the locks of an event were there in its epoch, so that they
+// are lost if they are not; else another process may be making them. Nobody makes
+// any for the first epoch.
+func (s *Sale) everGood(e *allocator.Event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.Epoch <= max(1, s.good[e.Slug])
+}
+
 // Rebuild puts the locks of an event back from the database, if nobody has yet.
 func (s *Sale) Rebuild(ctx context.Context, e *allocator.Event) error {
 	_, err := s.rebuilt(ctx, e)
@@ -40,14 +65,14 @@ func (s *Sale) Rebuild(ctx context.Context, e *allocator.Event) error {
 }
 
 // rebuilt returns the event with locks that are there. However many ask at once,
-// one of this process does the work; of several processes the last epoch wins,
-// and the others find its locks.
+// one of this process does the work; of several processes the one that raised the
+// epoch, and the others wait for it.
 func (s *Sale) rebuilt(ctx context.Context, e *allocator.Event) (*allocator.Event, error) {
 	v, err, _ := s.rebuilds.Do(e.Slug, func() (any, error) {
 		// Not cut short by the one fan who happened to be first.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rebuildTimeout)
 		defer cancel()
-		return s.rebuild(ctx, e)
+		return s.rebuild(ctx, e.Slug)
 	})
 	if err != nil {
 		return nil, err
@@ -55,25 +80,29 @@ func (s *Sale) rebuilt(ctx context.Context, e *allocator.Event) (*allocator.Even
 	return v.(*allocator.Event), nil
 }
 
-func (s *Sale) rebuild(ctx context.Context, stale *allocator.Event) (*allocator.Event, error) {
-	e, err := s.fresh(ctx, stale.Slug)
+func (s *Sale) rebuild(ctx context.Context, slug string) (*allocator.Event, error) {
+	e, err := s.fresh(ctx, slug)
 	if err != nil {
 		return nil, err
 	}
-	if e.Epoch > stale.Epoch { // somebody has rebuilt them, or is about to
-		if err := s.awaitRebuild(ctx, e); !errors.Is(err, allocator.ErrEpoch) {
-			return e, err
-		}
-		if e, err = s.fresh(ctx, e.Slug); err != nil {
-			return nil, err
-		}
+	if s.everGood(e) {
+		_, err = s.deps.Locks.Counts(ctx, e) // somebody may just have finished
+	} else {
+		err = s.awaitRebuild(ctx, e)
+	}
+	if !errors.Is(err, allocator.ErrEpoch) {
+		return e, err
 	}
 	begun := s.deps.Clock.Now()
-	if _, err := s.deps.Store.BumpEpoch(ctx, e.ID); err != nil {
+	raised, err := s.deps.Store.RaiseEpoch(ctx, e.ID, e.Epoch)
+	if err != nil {
 		return nil, err
 	}
-	if e, err = s.fresh(ctx, e.Slug); err != nil {
+	if e, err = s.fresh(ctx, slug); err != nil {
 		return nil, err
+	}
+	if !raised { // another process was first
+		return e, s.awaitRebuild(ctx, e)
 	}
 	cells, err := s.deps.Store.Cells(ctx, e.ID)
 	if err != nil {
@@ -99,6 +128,7 @@ func (s *Sale) rebuild(ctx context.Context, stale *allocator.Event) (*allocator.
 	if err != nil {
 		return nil, fmt.Errorf("rebuilding the locks of %s: %w", e.Slug, err)
 	}
+	s.noteGood(e)
 	s.metrics.rebuilds.Inc()
 	s.deps.Log.Warn("the seat locks were gone and have been rebuilt from the database; seats that were only held are free again",
 		"event", e.Slug, "epoch", e.Epoch, "cells", len(cells), "taken", len(taken), "took", s.deps.Clock.Now().Sub(begun))

@@ -9,8 +9,13 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/allocator/payment"
 )
 
-// recoverBatch is how many bookings one round of recovery looks at.
-const recoverBatch = 50
+const (
+	// recoverBatch is how many bookings one round of recovery looks at.
+	recoverBatch = 50
+	// recoverWorkers are looked at at once: a provider that hangs for one booking
+	// must not keep all others waiting.
+	recoverWorkers = 8
+)
 
 // Recover takes on every booking that stands still: whoever was working on it is
 // gone. It returns how many it looked at. Any number of processes may run it.
@@ -19,33 +24,20 @@ func (s *Sale) Recover(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var errs []error
-	for _, b := range stuck {
+	return len(stuck), sideBySide(recoverWorkers, stuck, func(b *allocator.Booking) error {
 		if ctx.Err() != nil {
-			break
+			return nil // the process ends; the next one goes on
 		}
 		after, err := s.resume(ctx, b)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("recovering %s: %w", b.ID, err))
-			continue
+			return fmt.Errorf("recovering %s: %w", b.ID, err)
 		}
 		if after.State != b.State {
 			s.metrics.recovered.WithLabelValues(string(after.State)).Inc()
-			s.deps.Log.Info("a booking that stood still was finished", "booking", b.ID, "from", b.State, "to", after.State)
+			s.deps.Log.Info("a booking that stood still was taken on", "booking", b.ID, "from", b.State, "to", after.State)
 		}
-	}
-	return len(stuck), errors.Join(errs...)
-}
-
-func (s *Sale) resume(ctx context.Context, b *allocator.Booking) (*allocator.Booking, error) {
-	if s.deps.Clock.Now().After(b.Deadline) {
-		return s.expire(ctx, b)
-	}
-	if b.PaymentID == "" {
-		return s.pay(ctx, b)
-	}
-	p, err := s.ask(ctx, b)
-	return s.settle(ctx, b, p, err)
+		return nil
+	})
 }
 
 // ask reads the payment of a booking.
@@ -113,21 +105,9 @@ func (s *Sale) Webhook(ctx context.Context, body []byte, signature string) error
 	if err != nil {
 		return err
 	}
-	if b.State == allocator.Claimed || b.State == allocator.Authorising {
-		call, cancel := context.WithTimeout(ctx, providerTimeout)
-		defer cancel()
-		p, err := s.deps.Provider.Get(call, event.Payment)
-		if err != nil {
-			return fmt.Errorf("reading the payment of a webhook: %w", err)
-		}
-		if _, err := s.settle(ctx, b, p, nil); err != nil {
-			return err
-		}
-	}
-	if b.State == allocator.Declined || b.State == allocator.Expired {
-		if err := s.letGo(ctx, b, event.Payment); err != nil {
-			return err
-		}
+	if err := s.hinted(ctx, b, event.Payment); err != nil {
+		s.metrics.webhooks.WithLabelValues("failed").Inc()
+		return err
 	}
 	fresh, err := s.deps.Webhooks.NoteWebhook(ctx, s.deps.Provider.Name(), event.ID)
 	if err != nil {
@@ -141,6 +121,32 @@ func (s *Sale) Webhook(ctx context.Context, body []byte, signature string) error
 	return nil
 }
 
+// hinted looks at a booking because a payment of it is said to have changed.
+func (s *Sale) hinted(ctx context.Context, b *allocator.Booking, id string) error {
+	switch {
+	case ended(b):
+		return s.letGo(ctx, b, id)
+	case b.State != allocator.Claimed && b.State != allocator.Authorising:
+		return nil // sold: what is left to do is in the outbox
+	case s.deps.Clock.Now().After(b.Deadline):
+		_, err := s.resume(ctx, b) // as recovery would, and no sooner
+		return err
+	}
+	call, cancel := context.WithTimeout(ctx, providerTimeout)
+	defer cancel()
+	p, err := s.deps.Provider.Get(call, id)
+	if err != nil {
+		return fmt.Errorf("reading the payment of a webhook: %w", err)
+	}
+	_, err = s.settle(ctx, b, p, nil)
+	return err
+}
+
+// ended says that nothing came of a booking.
+func ended(b *allocator.Booking) bool {
+	return b.State == allocator.Declined || b.State == allocator.Expired
+}
+
 // letGo cancels a payment that came to life after its booking had ended, so that no
 // money stays reserved for nothing.
 func (s *Sale) letGo(ctx context.Context, b *allocator.Booking, id string) error {
@@ -148,14 +154,23 @@ func (s *Sale) letGo(ctx context.Context, b *allocator.Booking, id string) error
 	defer cancel()
 	p, err := s.deps.Provider.Get(call, id)
 	if err != nil {
-		return fmt.Errorf("reading the payment of a webhook: %w", err)
+		return fmt.Errorf("reading the payment of a booking that has ended: %w", err)
 	}
-	if p.Booking != b.ID || p.Status != payment.Authorised && p.Status != payment.Pending {
+	if p.Booking != b.ID || p.Status == payment.Cancelled || p.Status == payment.Declined {
 		return nil
 	}
-	s.deps.Log.Warn("a payment came after its booking had ended and is cancelled", "booking", b.ID, "payment", id)
-	if _, err := s.deps.Provider.Cancel(call, id, fmt.Sprintf("b:%s:cancel", b.ID)); err != nil {
-		return fmt.Errorf("cancelling a late payment: %w", err)
+	if p.Status != payment.Succeeded {
+		_, err = s.deps.Provider.Cancel(call, id, fmt.Sprintf("b:%s:cancel", b.ID))
 	}
+	switch {
+	case p.Status == payment.Succeeded, errors.Is(err, payment.ErrTooLate):
+		// We capture only what is sold, so it was captured by hand, or elsewhere.
+		s.metrics.attention.Inc()
+		s.deps.Log.Error("money was taken for a booking that has ended; give it back", "booking", b.ID, "payment", id)
+		return nil
+	case err != nil:
+		return fmt.Errorf("cancelling the payment of a booking that has ended: %w", err)
+	}
+	s.deps.Log.Warn("a payment came after its booking had ended and was cancelled", "booking", b.ID, "payment", id)
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 const (
 	sweepEvery   = time.Second
 	sweepLimit   = 2000
-	recoverEvery = 5 * time.Second
+	recoverEvery = 3 * time.Second
 	outboxIdle   = 250 * time.Millisecond
 	roundTimeout = 2 * time.Minute
 )

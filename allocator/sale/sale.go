@@ -51,8 +51,12 @@ const (
 	// providerTimeout bounds one call to the provider while a fan waits for it.
 	providerTimeout = 15 * time.Second
 	// resumeAfter is how long a booking may stand still before recovery looks at
-	// it: longer than any request that may still be working on it.
-	resumeAfter = 30 * time.Second
+	// it. If somebody is still at work on it, both come to the same end.
+	resumeAfter = 10 * time.Second
+	// cancelGrace is how long after its deadline a payment is cancelled: longer than
+	// a call that began before it takes together with its commit (15 s and some 7 s).
+	// So nobody books on the word of a provider who has meanwhile been told to cancel.
+	cancelGrace = 30 * time.Second
 )
 
 // Sale is safe for concurrent use. Any number of processes may run one.
@@ -63,6 +67,7 @@ type Sale struct {
 
 	mu     sync.Mutex
 	events map[string]cachedEvent // by slug; guarded by mu
+	good   map[string]int64       // by slug: the newest epoch whose locks were there
 	prices map[int64][]allocator.Category
 }
 
@@ -76,7 +81,7 @@ func New(d Deps) *Sale {
 	}
 	return &Sale{
 		deps: d, metrics: newMetrics(),
-		events: make(map[string]cachedEvent), prices: make(map[int64][]allocator.Category),
+		events: make(map[string]cachedEvent), good: make(map[string]int64), prices: make(map[int64][]allocator.Category),
 	}
 }
 
