@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
@@ -338,6 +341,34 @@ func TestTheReleaseHeaderNeverLeaves(t *testing.T) {
 	s.load(s.server("http://:0", "waitroom arena {\n"+open+"\n}\nheader Waitroom-Release 1\nrespond \"in\""))
 	if got := f.page("/"); got.body != "in" || got.header["Waitroom-Release"] != nil || f.cookie("pass-arena") != "" {
 		t.Errorf("a release: %q %v", got.body, got.header)
+	}
+}
+
+// However a handler begins its answer, the header is looked at before it is sent.
+func TestEveryWayToAnswerIsWatched(t *testing.T) {
+	for name, begin := range map[string]func(http.ResponseWriter) error{
+		"WriteHeader": func(w http.ResponseWriter) error { w.WriteHeader(http.StatusNotFound); return nil },
+		"Write":       func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
+		"ReadFrom": func(w http.ResponseWriter) error {
+			_, err := io.Copy(w, struct{ io.Reader }{strings.NewReader("x")})
+			return err
+		},
+		"Flush":   func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"Upgrade": func(w http.ResponseWriter) error { w.WriteHeader(http.StatusSwitchingProtocols); return nil },
+	} {
+		sent := httptest.NewRecorder()
+		i := &inside{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: sent}}
+		i.Header().Set("Waitroom-Release", "0")
+		if err := begin(i); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !i.begun || i.Header().Get("Waitroom-Release") != "" {
+			t.Errorf("%s: the header leaves", name)
+		}
+	}
+	early := &inside{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: httptest.NewRecorder()}}
+	if early.WriteHeader(http.StatusEarlyHints); early.begun {
+		t.Error("early hints are taken for the answer")
 	}
 }
 
