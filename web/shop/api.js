@@ -1,6 +1,6 @@
 // Calls of the allocator's surface. Every POST has an idempotency key that is kept
-// until it is answered, so that a lost answer, a reload or a second click finds what
-// the first try did.
+// until it is answered for good, so that a lost answer, a reload or a second click
+// finds what the first try did.
 
 export const event = document.body.dataset.event;
 export const api = "/api/v1";
@@ -8,16 +8,29 @@ export const element = id => document.getElementById(id);
 export const pause = ms => new Promise(done => setTimeout(done, ms));
 const jitter = ms => ms * (0.5 + Math.random());
 
-const fallback = {
+const patienceMs = 20_000; // for one try
+const offline = { code: "offline", title: "The connection is lost. Nothing is lost with it: please try again." };
+
+// What the surface says for programs is said here for people.
+const words = {
 	"pass-required": "Your visit has ended. Reload the page to come in again.",
 	"pass-expired": "Your visit has ended. Reload the page to come in again.",
+	"hold-unknown": "These seats are not held for you any more. No money was taken.",
+	"hold-not-yours": "These seats are held in another browser.",
+	"booking-unknown": "There is no booking under this address. If you paid, look for the address you had after paying.",
 };
 
 // Refusal is a problem document.
 export class Refusal extends Error {
 	constructor(status, problem) {
-		super(fallback[problem.code] ?? problem.detail ?? problem.title ?? "Something went wrong. Please try again.");
+		super(words[problem.code] ?? problem.detail ?? problem.title ?? "Something went wrong. Please try again.");
 		Object.assign(this, { status, problem, code: problem.code });
+	}
+
+	// final says whether the same request would be refused again: nothing was done.
+	// Anything else may have been done, and is found with the same key.
+	get final() {
+		return this.status >= 400 && this.status < 500 && ![401, 408, 425, 429].includes(this.status) && this.code !== "idempotency-in-flight";
 	}
 }
 
@@ -30,33 +43,45 @@ export async function call(method, path, { body, key, tries = 8, onTrouble } = {
 	for (let round = 1; ; round++) {
 		let reply, document;
 		try {
-			reply = await fetch(api + path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", credentials: "same-origin" });
+			reply = await fetch(api + path, {
+				method, headers, body: body && JSON.stringify(body), cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(patienceMs),
+			});
 			document = reply.status === 204 ? {} : await reply.json();
 		} catch {
-			if (round >= tries) throw new Refusal(0, { code: "offline", title: "The connection is lost. Nothing is lost with it: please try again." });
+			if (round >= tries) throw new Refusal(0, offline);
 			onTrouble?.("The connection is lost. Trying again …");
-			await pause(jitter(Math.min(500 * 2 ** round, 8000)));
+			await pause(jitter(Math.min(250 * 2 ** round, 8000)));
 			continue;
 		}
 		if (reply.ok) return { status: reply.status, document };
-		const patient = [429, 502, 503].includes(reply.status) || document.code === "idempotency-in-flight";
+		const patient = [429, 502, 503, 504].includes(reply.status) || document.code === "idempotency-in-flight";
 		if (!patient || round >= tries) throw new Refusal(reply.status, document);
-		onTrouble?.(document.detail ?? "A moment, please …");
-		await pause(jitter(document.retryAfterMs ?? 1000));
+		onTrouble?.("This takes a moment longer than usual. Nothing is lost; please stay on this page.");
+		await pause(jitter(Math.min(document.retryAfterMs ?? 1000, 15_000)));
 	}
 }
 
-// keyFor is the key of something to be done, the same until it is forgotten.
-export function keyFor(what) {
-	let key = sessionStorage.getItem("key " + what);
-	if (!key) {
-		key = crypto.randomUUID ? crypto.randomUUID() : [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, "0")).join("");
-		sessionStorage.setItem("key " + what, key);
+// Once is something to be done exactly once: its key and its words, kept over a
+// reload until the answer is known.
+export class Once {
+	constructor(what) { this.place = "once " + what; }
+
+	get kept() { return JSON.parse(sessionStorage.getItem(this.place)); }
+
+	// for is the request that was begun, or else begins this one.
+	for(body) {
+		const begun = this.kept ?? { key: newKey(), body };
+		sessionStorage.setItem(this.place, JSON.stringify(begun));
+		return begun;
 	}
-	return key;
+
+	forget() { sessionStorage.removeItem(this.place); }
 }
 
-export const forgetKey = what => sessionStorage.removeItem("key " + what);
+function newKey() {
+	// randomUUID is there in secure contexts only.
+	return [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, "0")).join("");
+}
 
 export function money({ amount, currency }) {
 	const format = new Intl.NumberFormat(navigator.language, { style: "currency", currency });
@@ -68,12 +93,11 @@ export function say(text) {
 	element("say").hidden = !text;
 }
 
-// cells lists seats by their names, where the picker has left them.
-export function showCells(ids) {
-	const names = JSON.parse(sessionStorage.getItem("names") ?? "{}");
-	element("chosen").replaceChildren(...ids.map(id => {
-		const item = document.createElement("li");
-		item.textContent = names[id] ?? id;
-		return item;
-	}));
-}
+// held remembers the hold of this browser, so that the picker leads back to it.
+export const held = {
+	get id() { return localStorage.getItem("hold " + event); },
+	set id(id) { if (id) localStorage.setItem("hold " + event, id); else localStorage.removeItem("hold " + event); },
+};
+
+// A page that comes back out of the browser's memory shows what is over.
+addEventListener("pageshow", event => { if (event.persisted) location.reload(); });

@@ -7,6 +7,9 @@ import { api, event, pause } from "./api.js";
 export const FREE = 0, HELD = 1, BOOKED = 2, BLOCKED = 3;
 const SNAPSHOT = 1, DELTA = 2, COUNTS = 3;
 
+const pollEvery = 2000; // ms, by half more or less
+const longestWait = 30_000; // before the stream is tried again
+
 class Reader {
 	constructor(bytes) { this.bytes = bytes; this.at = 1; }
 	get more() { return this.at < this.bytes.length; }
@@ -24,28 +27,33 @@ class Reader {
 }
 
 export class LiveMap {
-	// onChange is told the ordinals that changed, or null for all; onCounts the summary.
-	constructor({ onChange, onCounts }) {
-		Object.assign(this, { onChange, onCounts, epoch: 0, version: -1, states: new Uint8Array(0), live: false });
+	// onChange is told the ordinals that changed, or null for all; onCounts the summary;
+	// onLink how changes come: "live", "polled" or "lost".
+	constructor({ onChange, onCounts, onLink }) {
+		Object.assign(this, { onChange, onCounts, onLink, epoch: 0, version: -1, states: new Uint8Array(0) });
 	}
 
-	// follow never ends: it connects, listens, and falls back to polling.
+	// follow never ends: it connects, listens, and polls while there is no stream.
 	async follow() {
-		for (let failures = 0; ; failures++) {
-			if (await this.listen()) failures = 0;
-			try {
-				await this.poll();
-			} catch { /* the next round tries again */ }
-			await pause((1000 + 2000 * Math.random()) * Math.min(1 + failures, 5));
+		let failures = 0, again = 0;
+		for (;;) {
+			if (performance.now() >= again) {
+				const spoke = await this.listen();
+				failures = spoke ? 0 : failures + 1;
+				if (spoke) await pause(1500 * Math.random()); // an edge that ends parts all its viewers at once
+				again = performance.now() + Math.random() * Math.min(1000 * 2 ** failures, longestWait);
+			}
+			this.onLink(await this.poll().then(() => "polled", () => "lost"));
+			await pause(pollEvery * (0.5 + Math.random()));
 		}
 	}
 
 	async poll() {
-		const reply = await fetch(`${api}/events/${event}/availability`, { cache: "no-cache", credentials: "same-origin" });
-		if (!reply.ok) return;
-		this.take(new Uint8Array(await reply.arrayBuffer()));
-		const summary = await fetch(`${api}/events/${event}/summary`, { credentials: "same-origin" });
-		if (summary.ok) this.onCounts(await summary.json());
+		const ask = what => fetch(`${api}/events/${event}/${what}`, { cache: "no-cache", credentials: "same-origin", signal: AbortSignal.timeout(10_000) });
+		const [map, summary] = await Promise.all([ask("availability"), ask("summary")]);
+		if (!map.ok || !summary.ok) throw new Error("the map cannot be had");
+		this.take(new Uint8Array(await map.arrayBuffer()));
+		this.onCounts(await summary.json());
 	}
 
 	// listen resolves when the stream has ended: true if it ever spoke.
@@ -59,13 +67,15 @@ export class LiveMap {
 			socket.onmessage = message => {
 				try {
 					this.take(new Uint8Array(message.data));
-					spoke = this.live = true;
 				} catch { // a gap: begin anew
 					this.version = -1;
 					socket.close();
+					return;
 				}
+				if (!spoke) this.onLink("live");
+				spoke = true;
 			};
-			socket.onclose = () => { this.live = false; done(spoke); };
+			socket.onclose = () => done(spoke);
 		});
 	}
 
@@ -81,10 +91,15 @@ export class LiveMap {
 
 	snapshot(reader) {
 		const epoch = reader.number(), version = reader.number(), cells = reader.number();
-		const states = new Uint8Array(cells);
-		for (let i = 0; i < cells; i++) states[i] = reader.bytes[reader.at + (i >> 2)] >> (i % 4) * 2 & 3;
+		if (epoch === this.epoch && version === this.version) return; // as we have it
+		const states = new Uint8Array(cells), changed = [];
+		for (let i = 0; i < cells; i++) {
+			states[i] = reader.bytes[reader.at + (i >> 2)] >> (i % 4) * 2 & 3;
+			if (states[i] !== this.states[i]) changed.push(i);
+		}
+		const all = this.states.length !== cells;
 		Object.assign(this, { epoch, version, states });
-		this.onChange(null);
+		if (all) this.onChange(null); else if (changed.length > 0) this.onChange(changed);
 	}
 
 	delta(reader) {
