@@ -3,19 +3,11 @@ package waitroompage
 import (
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
-
-// sight puts the page on a screen.
-func (b *tab) sight(width, height int64, scheme string) *tab {
-	b.t.Helper()
-	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 600})
-	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-	return b
-}
 
 // crowded is a page with as much on it as can be.
 func crowded() room.Status {
@@ -32,8 +24,8 @@ func crowded() room.Status {
 func TestThePageFitsTheSmallestPhone(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, crowded(), true)
-	b := openTab(t, s).sight(320, 568, "light").open("/")
-	b.state("waiting")
+	b := openTab(t, s).Screen(320, 568, "light").Open("/")
+	b.State("waiting")
 	const outside = `(() => {
 		const main = document.querySelector("main"), box = main.getBoundingClientRect(), padding = parseFloat(getComputedStyle(main).paddingRight);
 		const edge = { left: box.left + padding, right: box.right - padding + 0.5 };
@@ -41,10 +33,10 @@ func TestThePageFitsTheSmallestPhone(t *testing.T) {
 			.filter(e => e.getBoundingClientRect().right > edge.right || e.getBoundingClientRect().left < edge.left)
 			.map(e => e.outerHTML.slice(0, 80)).join("\n") + (document.documentElement.scrollWidth > innerWidth ? " the page scrolls" : "");
 	})()`
-	if got := b.value(outside); got != "" {
+	if got := b.Value(outside); got != "" {
 		t.Errorf("these stand out: %s", got)
 	}
-	if got := b.value(`document.getElementById("position").getClientRects().length`); got != "1" {
+	if got := b.Value(`document.getElementById("position").getClientRects().length`); got != "1" {
 		t.Errorf("the position is broken over %s lines", got)
 	}
 }
@@ -57,11 +49,11 @@ func TestEverythingCanBeTouched(t *testing.T) {
 		status.State = state
 		s := newStage(t, status, true)
 		s.refuse("claim", refusal{status: 403, code: "cross-origin"})
-		b := openTab(t, s).sight(390, 844, "light").open("/")
-		b.state(state)
+		b := openTab(t, s).Screen(390, 844, "light").Open("/")
+		b.State(state)
 		const small = `[...document.querySelectorAll("button, summary, label")].filter(e => e.checkVisibility())
 			.filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML).join("\n")`
-		if got := b.value(small); got != "" {
+		if got := b.Value(small); got != "" {
 			t.Errorf("too small: %s", got)
 		}
 	}
@@ -72,8 +64,8 @@ func TestTextCanBeReadInBothSchemes(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
 		s := newStage(t, crowded(), true)
-		b := openTab(t, s).sight(390, 844, scheme).open("/")
-		b.state("waiting")
+		b := openTab(t, s).Screen(390, 844, scheme).Open("/")
+		b.State("waiting")
 		s.drop()
 		const faint = `(() => {
 			const parts = color => color.match(/[\d.]+/g).map(Number);
@@ -97,7 +89,7 @@ func TestTextCanBeReadInBothSchemes(t *testing.T) {
 			}
 			return looked < 15 ? "only " + looked + " texts were found" : found.join("\n");
 		})()`
-		if got := b.value(faint); got != "" {
+		if got := b.Value(faint); got != "" {
 			t.Errorf("%s: %s", scheme, got)
 		}
 	}
@@ -107,20 +99,20 @@ func TestTextCanBeReadInBothSchemes(t *testing.T) {
 func TestThePageCanBeUsedWithTheKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, waiting(), true)
-	b := openTab(t, s).open("/")
-	b.state("waiting")
+	b := openTab(t, s).Open("/")
+	b.State("waiting")
 	var order []string
 	for range 3 {
-		b.do("pressing tab", chromedp.KeyEvent("\t"))
-		order = append(order, b.value(`document.activeElement.id || document.activeElement.tagName`))
+		b.Do("pressing tab", chromedp.KeyEvent("\t"))
+		order = append(order, b.Value(`document.activeElement.id || document.activeElement.tagName`))
 	}
 	if got := order[0] + " " + order[1]; got != "alarm SUMMARY" {
 		t.Errorf("the focus goes over %v", order)
 	}
-	b.do("going back to it", chromedp.Focus("#leave summary"))
-	b.do("pressing enter", chromedp.KeyEvent("\r"))
-	b.until("it opens", seen("give-up"))
-	b.do("pressing tab", chromedp.KeyEvent("\t"))
-	b.do("pressing enter", chromedp.KeyEvent("\r"))
-	b.state("left")
+	b.Do("going back to it", chromedp.Focus("#leave summary"))
+	b.Do("pressing enter", chromedp.KeyEvent("\r"))
+	b.Until("it opens", browsertest.Seen("give-up"))
+	b.Do("pressing tab", chromedp.KeyEvent("\t"))
+	b.Do("pressing enter", chromedp.KeyEvent("\r"))
+	b.State("left")
 }

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
 	"github.com/caddy-tickets/caddy-tickets/internal/pow"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
@@ -35,31 +35,31 @@ func TestShots(t *testing.T) {
 		status   room.Status
 		joined   bool
 		degraded bool
-		play     func(*stage, *tab)
+		play     func(*stage, *browsertest.Tab)
 	}{
-		"waiting": {waiting(), true, false, func(s *stage, b *tab) {
+		"waiting": {waiting(), true, false, func(s *stage, b *browsertest.Tab) {
 			next := line(720)
 			next["stock"] = waiting().Stock
 			s.send("position", next)
-			b.reads("position", "720")
-			b.until("the bar has moved", "true")
+			b.Reads("position", "720")
+			b.Until("the bar has moved", "true")
 		}},
 		"unlikely": {unlikely, true, false, nil},
 		"lobby":    {room.Status{State: "lobby", Opens: &opens, Waiting: 48211, Stock: waiting().Stock}, true, false, nil},
 		"early":    {room.Status{State: "scheduled", Opens: &opens}, false, false, nil},
-		"joining": {waiting(), false, false, func(s *stage, b *tab) {
-			b.state("joining")
-			b.until("some is done", `document.getElementById("work").value > 0.2`)
+		"joining": {waiting(), false, false, func(s *stage, b *browsertest.Tab) {
+			b.State("joining")
+			b.Until("some is done", `document.getElementById("work").value > 0.2`)
 		}},
-		"turn": {waiting(), true, false, func(s *stage, b *tab) {
+		"turn": {waiting(), true, false, func(s *stage, b *browsertest.Tab) {
 			s.refuse("claim", refusal{status: 503, code: "unavailable", retry: "60"})
 			s.send("admitted", map[string]string{"state": "admitted", "claimBy": time.Now().Add(2 * time.Minute).Format(time.RFC3339)})
-			b.until("it tries", `document.getElementById("link").dataset.link === "lost"`)
+			b.Until("it tries", `document.getElementById("link").dataset.link === "lost"`)
 		}},
-		"missed": {waiting(), true, false, func(s *stage, b *tab) {
+		"missed": {waiting(), true, false, func(s *stage, b *browsertest.Tab) {
 			s.refuse("claim", refusal{status: 410, code: "turn-missed"})
 			s.send("admitted", map[string]string{"state": "admitted"})
-			b.state("missed")
+			b.State("missed")
 		}},
 		"sold-out": {room.Status{State: "sold-out"}, true, false, nil},
 		"problem": {func() room.Status {
@@ -67,15 +67,15 @@ func TestShots(t *testing.T) {
 			s.ETA, s.Degraded, s.Message = nil, true, "We are having a technical problem. Your place is safe; please stay on this page."
 			return s
 		}(), true, true, nil},
-		"lost": {waiting(), true, false, func(s *stage, b *tab) {
+		"lost": {waiting(), true, false, func(s *stage, b *browsertest.Tab) {
 			s.write("retry: 60000\n\n")
 			s.send("position", line(900))
-			b.reads("position", "900")
+			b.Reads("position", "900")
 			s.drop()
-			b.until("it says so", `document.getElementById("link").dataset.link === "lost"`)
+			b.Until("it says so", `document.getElementById("link").dataset.link === "lost"`)
 		}},
 		"still": {waiting(), true, false, nil},
-		"leave": {waiting(), true, false, func(s *stage, b *tab) { b.do("opening", chromedp.Click("#leave summary")) }},
+		"leave": {waiting(), true, false, func(s *stage, b *browsertest.Tab) { b.Do("opening", chromedp.Click("#leave summary")) }},
 	} {
 		for _, scheme := range []string{"light", "dark"} {
 			for size, dims := range map[string][2]int64{"phone": {390, 844}, "desktop": {1280, 900}, "small": {320, 568}} {
@@ -87,17 +87,16 @@ func TestShots(t *testing.T) {
 					s.page.Degraded = c.degraded
 					s.work = pow.Work{Count: 64, Bits: 20, Life: time.Minute}
 					b := openTab(t, s)
-					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: dims[0], Height: dims[1], DeviceScaleFactor: 1, Mobile: size != "desktop"})
-					call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+					b.Screen(dims[0], dims[1], scheme)
 					if name == "still" {
-						b.still()
+						b.Still()
 					}
-					b.open("/")
+					b.Open("/")
 					if c.play != nil {
 						c.play(s, b)
 					}
-					b.value(`new Promise(done => setTimeout(done, 1))`)
-					picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+					b.Value(`new Promise(done => setTimeout(done, 1))`)
+					picture, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/pow"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
@@ -292,23 +293,9 @@ func (s *stage) called(with string) (calls []string) {
 // until waits for a condition that holds under the lock.
 func (s *stage) until(what string, holds func() bool) {
 	s.t.Helper()
-	eventually(s.t, what, func() bool {
+	eventually.Holds(s.t, what, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return holds()
 	})
-}
-
-const patience = 20 * time.Second
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-ticker.C {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("it did not happen within %v: %s", patience, what)
 }
