@@ -40,7 +40,7 @@ system service and stops everything that it has started.
 			f.StringVar(&o.database, "database", "", "an existing, empty or demo PostgreSQL database instead of a private one")
 			f.StringVar(&o.plan, "plan", "", "seating plan of the sale, in pretix's format (default: a made-up stadium)")
 			f.IntVar(&o.seats, "seats", 50_000, "seats of the made-up stadium")
-			f.StringVar(&o.rate, "rate", "3000/m", "admission rate")
+			f.StringVar(&o.rate, "rate", "1800/m", "admission rate")
 			f.IntVar(&o.active, "active", 2000, "passes at once")
 			f.IntVar(&o.fans, "fans", 0, "send that many virtual fans through the whole path and print what happened")
 			f.BoolVar(&o.exit, "exit", false, "end after the fans; status 0 only if no promise was broken")

@@ -43,7 +43,7 @@ func (s *said) String() string {
 
 func newDemo(t *testing.T) *demo {
 	t.Helper()
-	d := &demo{demoOptions: &demoOptions{data: filepath.Join(t.TempDir(), "demo"), dataChosen: true, listen: "127.0.0.1:0", database: "given", rate: "500/m", active: 20}, said: &said{}}
+	d := &demo{demoOptions: &demoOptions{data: filepath.Join(t.TempDir(), "demo"), dataChosen: true, listen: "127.0.0.1:0", database: "given", redis: "given", rate: "500/m", active: 20}, said: &said{}}
 	t.Cleanup(func() {
 		if err := d.stop(); err != nil {
 			t.Error(err)
@@ -90,7 +90,7 @@ func TestDataThatPostgresCannotReachGoesWhereItCan(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newDemo(t)
-	d.database, d.data, d.dataChosen = "", filepath.Join(closed, ".demo"), false
+	d.database, d.redis, d.data, d.dataChosen = "", "", filepath.Join(closed, ".demo"), false
 	if err := d.openData(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,12 +105,12 @@ func TestDataThatPostgresCannotReachGoesWhereItCan(t *testing.T) {
 		t.Errorf("the data went to %s", d.data)
 	}
 	again := newDemo(t)
-	again.database, again.data, again.dataChosen = "", filepath.Join(closed, ".demo"), false
+	again.database, again.redis, again.data, again.dataChosen = "", "", filepath.Join(closed, ".demo"), false
 	if folder, err := again.reachable(again.data); err != nil || folder != d.data {
 		t.Errorf("the next start looks in %s (%v), the first one in %s", folder, err, d.data)
 	}
 	chosen := newDemo(t)
-	chosen.database, chosen.data = "", filepath.Join(closed, "mine")
+	chosen.database, chosen.redis, chosen.data = "", "", filepath.Join(closed, "mine")
 	if err := chosen.openData(); err == nil || !strings.Contains(err.Error(), "--data") {
 		t.Errorf("a folder that was chosen is left for another without a word: %v", err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
 )
 
-// elsewhere is where the data goes when PostgreSQL's user cannot get to the folder
+// elsewhere is where the data goes when the servers' users cannot get to the folder
 // that was meant for it. Unlike /tmp, it is kept over a restart of the machine.
 const elsewhere = "/var/tmp"
 
@@ -32,7 +32,7 @@ func (d *demo) openData() error {
 		return fmt.Errorf("the data folder %q has a character that no Caddyfile takes in a path; choose another with --data", d.data)
 	}
 	d.places.Logs = filepath.Join(d.data, "logs")
-	if err := os.MkdirAll(d.places.Logs, 0o755); err != nil { //nolint:gosec // PostgreSQL's user has to get through
+	if err := os.MkdirAll(d.places.Logs, 0o755); err != nil { //nolint:gosec // the servers' users have to get through
 		return fmt.Errorf("making the data folder: %w", err)
 	}
 	return d.lock()
@@ -65,22 +65,22 @@ func write(file *os.File, text string) error {
 	return err
 }
 
-// reachable is the folder, or another one where PostgreSQL's user cannot get to it:
-// when root runs the demo below /root, for one. The folder then becomes a link to it.
+// reachable is the folder, or another one where the users that the servers run as
+// cannot get to it: when root runs the demo below /root, for one. The folder then becomes a link to it.
 func (d *demo) reachable(folder string) (string, error) {
 	if real, err := filepath.EvalSymlinks(folder); err == nil {
 		folder = real
 	}
-	if d.database != "" || devstack.Reachable(filepath.Join(folder, "postgres")) {
+	if d.database != "" && d.redis != "" || devstack.Reachable(filepath.Join(folder, "postgres")) {
 		return folder, nil
 	}
-	refusal := fmt.Errorf("the user that PostgreSQL runs as cannot get to %s, because a folder above it is closed to others; choose another with --data, such as %s/caddy-tickets-demo", folder, elsewhere)
+	refusal := fmt.Errorf("the users that PostgreSQL and Redis run as cannot get to %s, because a folder above it is closed to others; choose another with --data, such as %s/caddy-tickets-demo", folder, elsewhere)
 	if _, err := os.Lstat(folder); d.dataChosen || err == nil {
 		return "", refusal
 	}
 	sum := sha256.Sum256([]byte(folder))
 	other := filepath.Join(elsewhere, "caddy-tickets-demo-"+hex.EncodeToString(sum[:6]))
-	if err := os.Mkdir(other, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // PostgreSQL's user has to get through
+	if err := os.Mkdir(other, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // the servers' users have to get through
 		return "", errors.Join(refusal, err)
 	}
 	// Anybody may write to /var/tmp: what is there already must be ours.
@@ -94,6 +94,6 @@ func (d *demo) reachable(folder string) (string, error) {
 	if err := os.Symlink(other, folder); err != nil {
 		return "", errors.Join(refusal, err)
 	}
-	fmt.Fprintf(d.said, "PostgreSQL's user cannot get to %s: the data is kept in %s.\n", folder, other)
+	fmt.Fprintf(d.said, "The users that PostgreSQL and Redis run as cannot get to %s: the data is kept in %s.\n", folder, other)
 	return other, nil
 }

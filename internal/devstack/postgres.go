@@ -46,7 +46,7 @@ func StartPostgres(ctx context.Context, options PostgresOptions) (*PostgresDaemo
 	if program, err = filepath.EvalSymlinks(program); err != nil { // its neighbours are at the far end
 		return nil, fmt.Errorf("finding PostgreSQL's programs: %w", err)
 	}
-	user, err := unprivileged()
+	user, err := unprivileged("postgres")
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func StartPostgres(ctx context.Context, options PostgresOptions) (*PostgresDaemo
 	if s.options.Dir == "" {
 		s.options.Dir = filepath.Join(folder.path, "data")
 	}
-	if err := errors.Join(s.own(folder.path, 0o755), s.initialise(ctx)); err != nil {
+	if err := errors.Join(own(user, folder.path, 0o755), s.initialise(ctx)); err != nil {
 		return nil, errors.Join(err, folder.remove())
 	}
 	if err := s.Start(ctx); err != nil {
@@ -67,27 +67,13 @@ func StartPostgres(ctx context.Context, options PostgresOptions) (*PostgresDaemo
 	return s, nil
 }
 
-// own makes a folder that the server's user may write to.
-func (s *PostgresDaemon) own(path string, mode os.FileMode) error {
-	if err := os.MkdirAll(path, mode); err != nil {
-		return fmt.Errorf("making a PostgreSQL folder: %w", err)
-	}
-	if s.user == nil {
-		return nil
-	}
-	if err := os.Chown(path, int(s.user.Uid), int(s.user.Gid)); err != nil {
-		return fmt.Errorf("giving a PostgreSQL folder to its user: %w", err)
-	}
-	return nil
-}
-
 // initialise makes the data folder once. An interrupted initdb leaves no
 // PG_VERSION in place of a whole folder: it cleans up after itself.
 func (s *PostgresDaemon) initialise(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(s.options.Dir, "PG_VERSION")); err == nil {
 		return nil
 	}
-	if err := s.own(s.options.Dir, 0o700); err != nil {
+	if err := own(s.user, s.options.Dir, 0o700); err != nil {
 		return err
 	}
 	p, err := Start(Command{

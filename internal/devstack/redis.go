@@ -3,9 +3,7 @@ package devstack
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -15,6 +13,8 @@ import (
 // RedisOptions are the settings of a private redis-server.
 type RedisOptions struct {
 	// Dir keeps the data between starts; empty means a folder that is removed.
+	// When we are root and the user redis cannot reach it (see Reachable), the server
+	// runs as root after all.
 	Dir string
 	// Persist writes every change to an append-only file, synced once a second.
 	// Without it a killed server comes back empty.
@@ -27,6 +27,7 @@ type RedisDaemon struct {
 	program string
 	options RedisOptions
 	folder  *folder
+	user    *syscall.Credential
 
 	mu      sync.Mutex
 	process *Process // guarded by mu; nil while down
@@ -39,16 +40,24 @@ func StartRedis(ctx context.Context, options RedisOptions) (*RedisDaemon, error)
 	if err != nil {
 		return nil, err
 	}
+	user, err := unprivileged("redis")
+	if err != nil {
+		return nil, err
+	}
+	if options.Dir != "" && !Reachable(options.Dir) {
+		user = nil
+	}
 	folder, err := newFolder()
 	if err != nil {
 		return nil, err
 	}
 	if options.Dir == "" {
 		options.Dir = folder.path
-	} else if err := os.MkdirAll(options.Dir, 0o700); err != nil {
-		return nil, errors.Join(fmt.Errorf("making the Redis data folder: %w", err), folder.remove())
 	}
-	r := &RedisDaemon{program: program, options: options, folder: folder}
+	if err := errors.Join(own(user, folder.path, 0o755), own(user, options.Dir, 0o700)); err != nil {
+		return nil, errors.Join(err, folder.remove())
+	}
+	r := &RedisDaemon{program: program, options: options, folder: folder, user: user}
 	if err := r.Start(ctx); err != nil {
 		return nil, errors.Join(err, folder.remove())
 	}
@@ -88,7 +97,7 @@ func (r *RedisDaemon) Start(ctx context.Context) error {
 			"--save", "", "--appendonly", persist, "--dir", r.options.Dir, "--daemonize", "no",
 		},
 		Log:     filepath.Join(r.folder.path, "redis.log"),
-		OnDeath: syscall.SIGTERM,
+		OnDeath: syscall.SIGTERM, user: r.user,
 	})
 	if err != nil {
 		return err

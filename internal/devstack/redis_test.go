@@ -2,6 +2,8 @@ package devstack_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -69,5 +71,32 @@ func TestRedisDataInAGivenFolderIsFoundAgain(t *testing.T) {
 		if err := daemon.Stop(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestRedisNeverRunsAsRoot(t *testing.T) {
+	t.Parallel()
+	if uid := uidOf(t, devstack.Redis(t).PID()); uid == "0" {
+		t.Error("a private Redis runs as root")
+	}
+	dir, err := os.MkdirTemp("", "redis-data-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	// Data that an earlier start left as ours is given to the server's user.
+	if err := os.MkdirAll(filepath.Join(dir, "appendonlydir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	daemon, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Dir: filepath.Clean(dir), Persist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := uidOf(t, daemon.PID())
+	if err := daemon.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if uid == "0" {
+		t.Error("a private Redis with a folder of its own runs as root")
 	}
 }

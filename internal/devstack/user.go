@@ -10,21 +10,21 @@ import (
 	"syscall"
 )
 
-// unprivileged is the user that runs PostgreSQL: ourselves, or the package's own
-// user when we are root, because PostgreSQL refuses to run as root.
-func unprivileged() (*syscall.Credential, error) {
+// unprivileged is the user that runs a server: ourselves, or the package's own user
+// when we are root. PostgreSQL refuses to run as root, and Redis has no need to.
+func unprivileged(names ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
 	var account *user.User
 	var err error
-	for _, name := range []string{"postgres", "nobody"} {
+	for _, name := range append(names, "nobody") {
 		if account, err = user.Lookup(name); err == nil {
 			break
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("finding a user to run PostgreSQL as: %w", err)
+		return nil, fmt.Errorf("finding a user to run a server as: %w", err)
 	}
 	uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)
@@ -34,7 +34,27 @@ func unprivileged() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// Reachable says whether PostgreSQL's user may get to a folder: false when we
+// own makes a folder that the user may write to, with everything that is in it.
+func own(user *syscall.Credential, path string, mode os.FileMode) error {
+	if err := os.MkdirAll(path, mode); err != nil {
+		return fmt.Errorf("making a server's folder: %w", err)
+	}
+	if user == nil {
+		return nil
+	}
+	err := filepath.WalkDir(path, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(user.Uid), int(user.Gid))
+	})
+	if err != nil {
+		return fmt.Errorf("giving a server's folder to its user: %w", err)
+	}
+	return nil
+}
+
+// Reachable says whether a server's user may get to a folder: false when we
 // are root and a folder above it, such as /root, is closed to others.
 func Reachable(dir string) bool {
 	if os.Geteuid() != 0 {
