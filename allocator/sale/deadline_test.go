@@ -101,9 +101,12 @@ func TestNobodyBooksOnAPaymentThatIsBeingCancelledI2(t *testing.T) {
 		fan = &o
 	}
 	if fan.err != nil || fan.b.State != allocator.BookedState {
-		t.Errorf("the fan, whose payment was authorised in time, got %+v, %v", fan.b, fan.err)
+		t.Fatalf("the fan, whose payment was authorised in time, got %+v, %v", fan.b, fan.err)
 	}
 	h.settle()
+	if state := h.state(fan.b.ID); state != allocator.Captured {
+		t.Errorf("the seat is sold, and its money %s", state)
+	}
 	h.check()
 }
 
