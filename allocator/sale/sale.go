@@ -64,6 +64,7 @@ type Sale struct {
 	deps     Deps
 	metrics  *metrics
 	rebuilds singleflight.Group
+	reads    singleflight.Group // of events
 
 	mu     sync.Mutex
 	events map[string]cachedEvent // by slug; guarded by mu
@@ -87,71 +88,3 @@ func New(d Deps) *Sale {
 
 // ErrPaymentUnderWay says that another checkout of the same hold is not over.
 var ErrPaymentUnderWay = errors.New("a payment for this hold is under way")
-
-// cachedEvent is an event as the store had it a moment ago.
-type cachedEvent struct {
-	event *allocator.Event
-	read  time.Time
-}
-
-const (
-	// eventFresh is how long an event's phase and epoch are believed without asking.
-	eventFresh = time.Second
-	// eventStale is how long they are believed when the store does not answer.
-	eventStale = 10 * time.Minute
-	// maxEvents bounds the memory for them.
-	maxEvents = 1000
-)
-
-// Event finds an event, at most a second old; older while the store is away, so
-// that seats can still be held. Errors: ErrEventUnknown, ErrUnavailable.
-func (s *Sale) Event(ctx context.Context, slug string) (*allocator.Event, error) {
-	now := s.deps.Clock.Now()
-	s.mu.Lock()
-	known, ok := s.events[slug]
-	s.mu.Unlock()
-	if ok && now.Sub(known.read) < eventFresh {
-		return known.event, nil
-	}
-	e, err := s.fresh(ctx, slug)
-	if errors.Is(err, allocator.ErrUnavailable) && ok && now.Sub(known.read) < eventStale {
-		return known.event, nil
-	}
-	return e, err
-}
-
-// fresh reads an event from the store.
-func (s *Sale) fresh(ctx context.Context, slug string) (*allocator.Event, error) {
-	e, err := s.deps.Store.Event(ctx, slug)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.events) >= maxEvents {
-		clear(s.events)
-	}
-	s.events[slug] = cachedEvent{e, s.deps.Clock.Now()}
-	return e, nil
-}
-
-// Categories are the prices of an event, read once: they never change.
-func (s *Sale) Categories(ctx context.Context, e *allocator.Event) ([]allocator.Category, error) {
-	s.mu.Lock()
-	known, ok := s.prices[e.ID]
-	s.mu.Unlock()
-	if ok {
-		return known, nil
-	}
-	prices, err := s.deps.Store.Categories(ctx, e.ID)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.prices) >= maxEvents {
-		clear(s.prices)
-	}
-	s.prices[e.ID] = prices
-	return prices, nil
-}
