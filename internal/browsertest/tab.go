@@ -19,8 +19,12 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 )
 
-// patience bounds a step in a browser on a busy machine.
-const patience = 30 * time.Second
+// patience bounds a step in a browser on a busy machine. Whoever has a browser of
+// its own has whole servers beside it.
+const (
+	patience    = 30 * time.Second
+	ownPatience = 60 * time.Second
+)
 
 // Tab is one page of a fan or an operator. When the test ends it must have spoken to
 // its origins only, broken no policy, thrown nothing and written nothing to the
@@ -29,8 +33,9 @@ type Tab struct {
 	T   testing.TB
 	Ctx context.Context // for what chromedp can and Tab cannot
 
-	name    string
-	origins []string // the first is the site's
+	name     string
+	patience time.Duration
+	origins  []string // the first is the site's
 
 	mu       sync.Mutex
 	requests []string // guarded by mu, as is all that follows
@@ -39,7 +44,10 @@ type Tab struct {
 
 func newTab(t testing.TB, name string, ctx context.Context, stop func(), origins []string) *Tab {
 	t.Helper()
-	b := &Tab{T: t, Ctx: ctx, name: name, origins: origins}
+	b := &Tab{T: t, Ctx: ctx, name: name, patience: patience, origins: origins}
+	if name != "" {
+		b.patience = ownPatience
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			b.describe()
@@ -131,7 +139,7 @@ func Call[P, R any](b *Tab, command cdp.Command[P, R], params P) {
 // Do runs actions, all of which must succeed.
 func (b *Tab) Do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, b.patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		b.T.Fatalf("%s: %v", b.says(what), err)
@@ -176,12 +184,12 @@ func (b *Tab) Screen(width, height int64, scheme string) *Tab {
 // Until waits until a JavaScript expression holds on whatever page is loaded.
 func (b *Tab) Until(what, expression string) {
 	b.T.Helper()
-	eventually.Within(b.T, patience, b.says(what+": "+expression), func() bool { return b.Holds(expression) })
+	eventually.Within(b.T, b.patience, b.says(what+": "+expression), func() bool { return b.Holds(expression) })
 }
 
 // Holds evaluates an expression; while a page is being replaced it is false.
 func (b *Tab) Holds(expression string) bool {
-	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, b.patience)
 	defer cancel()
 	yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 	return err == nil && yes
@@ -190,7 +198,7 @@ func (b *Tab) Holds(expression string) bool {
 // Value evaluates an expression, as text.
 func (b *Tab) Value(expression string) string {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, b.patience)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
 	if err != nil {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -14,38 +13,38 @@ import (
 const pickerReady = `document.body.dataset.page === "picker" && window.seatmap && window.seatmap.ready`
 
 // enterShop opens the fan page and waits until the fan is inside.
-func (b *browser) enterShop(s *stack) {
-	b.t.Helper()
-	b.do("opening the fan page", chromedp.Navigate(s.FanPage))
-	b.until("is let in and sees the seat map", pickerReady)
+func (b browser) enterShop(s *stack) {
+	b.T.Helper()
+	b.Do("opening the fan page", chromedp.Navigate(s.FanPage))
+	b.Until("is let in and sees the seat map", pickerReady)
 }
 
 // freeCells are the first n cells that the map shows as free.
-func (b *browser) freeCells(n int) []string {
-	b.t.Helper()
+func (b browser) freeCells(n int) []string {
+	b.T.Helper()
 	return b.list(`window.seatmap.free(` + strconv.Itoa(n) + `)`)
 }
 
 // buy selects cells on the map, holds them, pays, and stays on the result.
-func (b *browser) buy(cells []string) {
-	b.t.Helper()
+func (b browser) buy(cells []string) {
+	b.T.Helper()
 	for _, cell := range cells {
-		b.until("selects "+cell, `window.seatmap.select(`+strconv.Quote(cell)+`)`)
+		b.Until("selects "+cell, `window.seatmap.select(`+strconv.Quote(cell)+`)`)
 	}
-	b.until("can go on", `!document.getElementById("hold").disabled`)
-	b.do("holding the seats", chromedp.Click("#hold"))
-	b.until("is at the checkout", `document.body.dataset.page === "checkout" && document.getElementById("pay") && !document.getElementById("pay").disabled`)
+	b.Until("can go on", `!document.getElementById("hold").disabled`)
+	b.Do("holding the seats", chromedp.Click("#hold"))
+	b.Until("is at the checkout", `document.body.dataset.page === "checkout" && document.getElementById("pay") && !document.getElementById("pay").disabled`)
 	b.fill("name", "Ada Lovelace")
 	b.fill("email", "ada@example.org")
-	b.do("paying", chromedp.Click("#pay"))
-	b.until("sees the booking", `document.body.dataset.page === "booking" && document.body.dataset.state === "booked"`)
+	b.Do("paying", chromedp.Click("#pay"))
+	b.Until("sees the booking", `document.body.dataset.page === "booking" && document.body.dataset.state === "booked"`)
 }
 
 // TestTheSecondFanWaitsForTheFirstAndFindsTheFirstOnesSeatsTaken is the whole
 // way of two people in two browsers through a room for one.
 func TestTheSecondFanWaitsForTheFirstAndFindsTheFirstOnesSeatsTaken(t *testing.T) {
 	s := startStack(t, "--seats", "500", "--rate", "60000/m", "--active", "1")
-	first, second := openBrowser(t, "the first fan"), openBrowser(t, "the second fan")
+	first, second := openBrowser(t, s, "the first fan"), openBrowser(t, s, "the second fan")
 
 	first.enterShop(s)
 	seats := first.freeCells(2)
@@ -53,18 +52,18 @@ func TestTheSecondFanWaitsForTheFirstAndFindsTheFirstOnesSeatsTaken(t *testing.T
 		t.Fatalf("the map offers %v", seats)
 	}
 
-	second.do("opening the fan page", chromedp.Navigate(s.FanPage))
-	second.until("sees its position", `document.getElementById("position") && /\b1\b/.test(document.getElementById("position").textContent)`)
-	if second.holds(pickerReady) {
+	second.Do("opening the fan page", chromedp.Navigate(s.FanPage))
+	second.Until("sees its position", `document.getElementById("position") && /\b1\b/.test(document.getElementById("position").textContent)`)
+	if second.Holds(pickerReady) {
 		t.Fatal("two fans are inside of a room for one")
 	}
 
 	first.buy(seats)
-	first.do("leaving", chromedp.Click("#done"))
+	first.Do("leaving", chromedp.Click("#done"))
 
-	second.until("is let in when the first one leaves", pickerReady)
+	second.Until("is let in when the first one leaves", pickerReady)
 	for _, seat := range seats {
-		second.until("finds "+seat+" taken", `window.seatmap.state(`+strconv.Quote(seat)+`) === "booked"`)
+		second.Until("finds "+seat+" taken", `window.seatmap.state(`+strconv.Quote(seat)+`) === "booked"`)
 	}
 	own := second.freeCells(1)
 	second.buy(own)
@@ -80,15 +79,15 @@ func TestTheSecondFanWaitsForTheFirstAndFindsTheFirstOnesSeatsTaken(t *testing.T
 // TestASeatTakenInOneBrowserTurnsTakenInAnother looks at one map from two sides.
 func TestASeatTakenInOneBrowserTurnsTakenInAnother(t *testing.T) {
 	s := startStack(t, "--seats", "500", "--rate", "60000/m", "--active", "2")
-	buyer, watcher := openBrowser(t, "the buyer"), openBrowser(t, "the watcher")
+	buyer, watcher := openBrowser(t, s, "the buyer"), openBrowser(t, s, "the watcher")
 	buyer.enterShop(s)
 	watcher.enterShop(s)
-	watcher.until("remembers its document", `window.sameDocument = true`)
+	watcher.Until("remembers its document", `window.sameDocument = true`)
 	seat := buyer.freeCells(1)[0]
-	buyer.until("selects "+seat, `window.seatmap.select(`+strconv.Quote(seat)+`)`)
-	buyer.do("holding", chromedp.Click("#hold"))
-	watcher.until("sees it held", `window.seatmap.state(`+strconv.Quote(seat)+`) === "held"`)
-	if !watcher.holds(`window.sameDocument === true`) {
+	buyer.Until("selects "+seat, `window.seatmap.select(`+strconv.Quote(seat)+`)`)
+	buyer.Do("holding", chromedp.Click("#hold"))
+	watcher.Until("sees it held", `window.seatmap.state(`+strconv.Quote(seat)+`) === "held"`)
+	if !watcher.Holds(`window.sameDocument === true`) {
 		t.Error("the watcher's page was loaded again")
 	}
 }
@@ -108,14 +107,3 @@ const (
 	bookedCells  = `SELECT count(*) FROM claim WHERE status = 'BOOKED'`
 	doubleBooked = `SELECT count(*) FROM (SELECT 1 FROM claim WHERE status = 'BOOKED' GROUP BY event_id, cell_id HAVING count(*) > 1) AS twice`
 )
-
-// list evaluates an expression whose result is an array of text.
-func (b *browser) list(expression string) []string {
-	b.t.Helper()
-	var found []string
-	eventually(b.t, b.name+": "+expression, 10*time.Second, func() bool {
-		found = b.strings(expression)
-		return len(found) > 0
-	})
-	return found
-}

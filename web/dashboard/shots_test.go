@@ -33,15 +33,15 @@ func TestShots(t *testing.T) {
 		b := openTab(t, e)
 		for _, scheme := range []string{"light", "dark"} {
 			for size, dims := range map[string][2]int64{"phone": {390, 844}, "small": {320, 568}, "desktop": {1280, 900}} {
-				b.open(e, dims[0], dims[1], scheme)
-				b.until("numbers are shown", `document.querySelectorAll(".card").length > 0`)
+				b.Screen(dims[0], dims[1], scheme).Open("/")
+				b.Until("numbers are shown", `document.querySelectorAll(".card").length > 0`)
 				for i := range 3 { // so that there is a line to look at
 					e.mu.Lock()
 					rooms[0]["waiting"] = []int{48211, 40100, 44800}[i]
 					e.mu.Unlock()
-					b.until("it moves", `document.querySelector("polyline").getAttribute("points").split(" ").length > `+string(rune('1'+i)))
+					b.Until("it moves", `document.querySelector("polyline").getAttribute("points").split(" ").length > `+string(rune('1'+i)))
 				}
-				picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+				picture, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
 				if err != nil {
 					t.Fatal(err)
 				}
