@@ -84,7 +84,14 @@ var rules = []rule{
 		from: []string{"caddymodule", "allocator", "migrations", "web", "internal"}, to: []string{"internal/devstack"},
 		deep: true,
 	},
+	{
+		why:  "it is for tests only",
+		from: []string{""}, to: harnesses, except: harnesses, deep: true,
+	},
 }
+
+// harnesses are the packages that only tests import.
+var harnesses = []string{"internal/browsertest", "internal/eventually", "caddymodule/caddytest"}
 
 // Violations lists every import that a rule forbids, as sentences.
 func Violations(packages []Package) []string {

@@ -50,6 +50,8 @@ func TestEachForbiddenImportIsFound(t *testing.T) {
 		"the allocator links the edge":     {ImportPath: module + "/allocator/httpapi", Deps: []string{module + "/caddymodule/ticketsapp"}},
 		"waitroom knows botguard":          {ImportPath: module + "/caddymodule/waitroom", Imports: []string{module + "/caddymodule/botguard"}},
 		"botguard knows waitroom":          {ImportPath: module + "/caddymodule/botguard", Deps: []string{module + "/caddymodule/waitroom"}},
+		"an edge runs what is for tests":   {ImportPath: module + "/caddymodule/waitroom", Imports: []string{module + "/caddymodule/caddytest"}},
+		"a command waits as tests do":      {ImportPath: module + "/cmd/caddy-tickets", Deps: []string{module + "/internal/eventually"}},
 		"the allocator starts its servers": {ImportPath: module + "/allocator/httpapi", Imports: []string{module + "/internal/devstack"}},
 	}
 	for name, p := range cases {
@@ -68,6 +70,8 @@ func TestAllowedImportsAreLeftAlone(t *testing.T) {
 		{ImportPath: module + "/allocator/pgstore", Imports: []string{pgx + "/v5/pgxpool", module + "/allocator"}},
 		{ImportPath: module + "/caddymodule/waitroom", Imports: []string{caddy + "/v2", module + "/internal/queue"}},
 		{ImportPath: module + "/cmd/caddy-tickets", Imports: []string{caddy + "/v2/cmd", module + "/allocator"}},
+		{ImportPath: module + "/caddymodule/waitroom", TestImports: []string{module + "/caddymodule/caddytest"}},
+		{ImportPath: module + "/internal/browsertest", Imports: []string{module + "/internal/eventually"}},
 		{ImportPath: module + "/internal/queue", XTestImports: []string{module + "/internal/devstack"}},
 	}
 	for _, violation := range Violations(allowed) {
