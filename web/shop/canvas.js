@@ -3,6 +3,7 @@
 // that changes repaints its own spots. Only close up, where few seats are in sight,
 // they are drawn one by one, sharp and with their numbers.
 
+import { readable, tint } from "./colors.js";
 import { gestures } from "./gestures.js";
 import { BLOCKED, BOOKED, FREE, HELD } from "./livemap.js";
 
@@ -41,15 +42,8 @@ export class SeatCanvas {
 		const style = getComputedStyle(document.body);
 		const color = name => style.getPropertyValue(name).trim();
 		this.color = { ground: color("--surface"), text: color("--text"), quiet: color("--quiet"), line: color("--line"), taken: color("--taken") };
-		this.category = this.plan.layout.categories.map(c => c.color || color("--accent"));
-		this.on = this.category.map(color => this.readable(color));
-	}
-
-	// readable is black or white, whichever can be read on a colour.
-	readable(color) {
-		this.context.fillStyle = color;
-		const [r, g, b] = [1, 3, 5].map(at => parseInt(this.context.fillStyle.slice(at, at + 2), 16));
-		return 0.299 * r + 0.587 * g + 0.114 * b > 150 ? "#000" : "#fff";
+		this.category = this.plan.layout.categories.map(c => tint(c.color || color("--accent")));
+		this.on = this.category.map(readable);
 	}
 
 	resize() {
@@ -211,7 +205,7 @@ export class SeatCanvas {
 				break;
 			default:
 				context.fillStyle = this.category[look - 16];
-				discs(list.filter(i => !accessible[i]), r);
+				discs(list.filter(i => !accessible[i]), small ? this.plan.pitch / 2 : r);
 				context.fill();
 				for (const i of list) if (accessible[i]) context.fillRect(x[i] - r * 0.9, y[i] - r * 0.9, r * 1.8, r * 1.8);
 			}

@@ -12,7 +12,10 @@ export class SeatList {
 		element("zone").replaceChildren(...names.map(name => new Option(name)));
 		element("zone").onchange = () => this.showRows();
 		element("rowname").onchange = () => this.showSeats();
-		element("list").ontoggle = () => this.refresh();
+		element("list").ontoggle = () => {
+			this.refresh();
+			if (element("list").open) element("list").scrollIntoView({ block: "nearest" });
+		};
 		element("list").hidden = plan.rows.length === 0;
 		this.showRows();
 	}

@@ -11,12 +11,14 @@
 //   free(n)          ids of the first n free seats
 //   select(id)       chooses a seat; false if it cannot be had
 //   show(id)         brings a seat into sight and tells where on the page it is
+//   scale()          how many pixels a unit of the plan has
 //   frames()         how long the last frames took to draw, in ms
 
 import { call, element, event, held, money, Once, say } from "./api.js";
 import { MINE, SeatCanvas } from "./canvas.js";
 import { keepNames } from "./cells.js";
 import { Choice } from "./choice.js";
+import { tint } from "./colors.js";
 import { freeOf, SeatList } from "./list.js";
 import { BLOCKED, FREE, HELD, LiveMap } from "./livemap.js";
 import { loadPlan } from "./plan.js";
@@ -56,6 +58,7 @@ window.seatmap = {
 		canvas.show([plan.byId.get(id)]);
 		return canvas.screen(plan.byId.get(id));
 	},
+	scale: () => canvas.view.scale,
 	frames: () => canvas.frames,
 };
 
@@ -135,10 +138,11 @@ function counted(latest) {
 		"not-open": "The sale is not open.",
 	}[summary.state] ?? "";
 	document.body.dataset.sale = summary.state;
+	element("leave").hidden = summary.state !== "sold-out" && summary.state !== "not-open";
 	element("prices").replaceChildren(...summary.categories.filter(category => category.capacity > 0).map(category => {
 		const i = summary.categories.indexOf(category), row = document.createElement("tr"), name = document.createElement("th"), dot = document.createElement("span");
 		dot.className = "dot";
-		dot.style.backgroundColor = sale.categories[i]?.color || "var(--accent)";
+		dot.style.backgroundColor = sale.categories[i]?.color ? tint(sale.categories[i].color) : "var(--accent)";
 		name.scope = "row";
 		name.append(dot, category.name);
 		const left = category.free > 0 ? `${category.free.toLocaleString()} free` : category.held > 0 ? "all held" : "sold out";

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapfan"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
@@ -81,6 +83,7 @@ type stage struct {
 	lose     map[string]int                // by operation, how many answers get lost
 	calls    []string
 	noLive   bool          // streams are refused
+	gaps     int           // so many streams have a gap
 	holdTime time.Duration // of a hold
 	pending  int           // how often a payment is still pending when asked
 	release  *time.Time    // the next release, if everything is held
@@ -240,6 +243,8 @@ func (s *stage) map_(w http.ResponseWriter, r *http.Request) {
 	c, refused := s.channel, s.noLive
 	s.mu.Unlock()
 	switch {
+	case what == "live" && s.gapNow():
+		s.serveGap(w, r, c)
 	case what == "live" && refused:
 		problem.Write(w, &problem.Problem{Code: "too-many-viewers", Status: http.StatusServiceUnavailable})
 	case what == "live":
@@ -255,6 +260,34 @@ func (s *stage) map_(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+// gapNow says whether the next stream has a gap.
+func (s *stage) gapNow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gaps == 0 {
+		return false
+	}
+	s.gaps--
+	return true
+}
+
+// serveGap is a stream whose second frame does not follow the first.
+func (s *stage) serveGap(w http.ResponseWriter, r *http.Request, c *mapfan.Channel) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{mapframe.Subprotocol}})
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	frame, at, _ := c.Snapshot()
+	wrong := mapframe.AppendDelta(nil, mapframe.Delta{Epoch: at.Epoch, From: at.Ver + 5, To: at.Ver + 6, Changes: []mapframe.Change{{Ordinal: 0, State: mapframe.Booked}}})
+	for _, b := range [][]byte{frame, mapframe.AppendCounts(nil, c.Counts()), wrong} {
+		if conn.Write(r.Context(), websocket.MessageBinary, b) != nil {
+			return
+		}
+	}
+	_, _, _ = conn.Read(r.Context()) // until the page has had enough
 }
 
 // do wraps an operation in what the surface adds: idempotency, and the troubles that
@@ -385,7 +418,10 @@ func (s *stage) pay(r *http.Request) answer {
 		return refuse(http.StatusBadRequest, "malformed", "The buyer's email is no address such as ada@example.org")
 	}
 	if ask.Method == "tok_declined" {
-		return refuse(http.StatusPaymentRequired, "payment-declined", "The payment was declined")
+		return answer{http.StatusPaymentRequired, &problem.Problem{
+			Code: "payment-declined", Status: http.StatusPaymentRequired, Title: "The payment was declined",
+			Detail: "No money was taken. Your seats are still held: try another means of payment.",
+		}}
 	}
 	b := map[string]any{
 		"bookingId": fmt.Sprintf("b_%d", len(s.bookings)+1), "event": "proms", "holdId": h.id, "state": "captured", "cells": h.cells,
