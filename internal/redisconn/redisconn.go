@@ -12,6 +12,7 @@
 package redisconn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -30,6 +31,14 @@ const (
 	dialPatience = 100 * time.Millisecond
 	defaultPort  = "6379"
 )
+
+// The client prints each failed dial to stderr by itself, which during an outage is
+// a line for every call. Whoever calls gets the error and decides what to say.
+func init() { redis.SetLogger(silent{}) }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // Open returns a client for the URL. Errors never quote the URL: it may hold a password.
 func Open(address string) (redis.UniversalClient, error) {
