@@ -43,7 +43,7 @@ verify: build ## formatting, modules and the Caddyfile are in order
 	go mod verify
 	$(BINARY) validate --config Caddyfile
 
-demo: build ## the whole of it on this machine (FANS=2000 sends fans, EXIT=1 ends then)
+demo: build ## the whole of it on this machine (FANS=2000 sends fans, EXIT=1 ends then, DEMO='--plan x' more)
 	@scripts/setup --no-browser
 	$(BINARY) demo $(if $(FANS),--fans $(FANS)) $(if $(EXIT),--exit) $(DEMO)
 

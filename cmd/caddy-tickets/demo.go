@@ -30,7 +30,9 @@ system service and stops everything that it has started.
   caddy-tickets demo                        look around with a browser
   caddy-tickets demo --fans 2000 --exit     2,000 virtual fans, a table, and status 0
                                             only if no promise was broken
-  caddy-tickets demo --plan hall.json       the sale of your own hall`,
+  caddy-tickets demo --plan hall.json       the sale of your own hall
+
+Redis and PostgreSQL never run as root, and neither can be reached from elsewhere.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			var o demoOptions
 			f := cmd.Flags()
@@ -88,7 +90,7 @@ func (o *demoOptions) run(ctx context.Context, out, progress io.Writer) (err err
 	d := &demo{demoOptions: o, said: progress}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.start(ctx); err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !o.exit {
 			return nil // interrupted while it started
 		}
 		return err
@@ -97,7 +99,7 @@ func (o *demoOptions) run(ctx context.Context, out, progress io.Writer) (err err
 		return err
 	}
 	if o.fans > 0 {
-		err := d.rehearse(ctx, out, progress)
+		err := d.sendFans(ctx, out, progress)
 		if o.exit {
 			return err
 		}

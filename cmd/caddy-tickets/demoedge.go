@@ -68,6 +68,17 @@ func (d *demo) startSite(ctx context.Context) error {
 	return nil
 }
 
+// askForAddress says at once, and not after the servers were started, that the fan
+// page cannot be where it was asked for. The other addresses are chosen as late as
+// possible, so that nobody takes them meanwhile.
+func (d *demo) askForAddress() error {
+	listener, err := net.Listen("tcp", d.listen)
+	if err != nil {
+		return fmt.Errorf("the fan page: %w; choose another address with --listen", err)
+	}
+	return listener.Close()
+}
+
 // choose finds addresses for all. The operator's follows the fans' where that is
 // free, so that it is the same with every start.
 func (d *demo) choose() (addresses, error) {

@@ -26,8 +26,8 @@ const (
 	fansEnd = 15 * time.Minute // of a rehearsal that does not end by itself
 )
 
-// rehearse sends fans and compares what they were told with what the database has.
-func (d *demo) rehearse(ctx context.Context, out, progress io.Writer) error {
+// sendFans sends fans and compares what they were told with what the database has.
+func (d *demo) sendFans(ctx context.Context, out, progress io.Writer) error {
 	store, err := pgstore.Open(d.database, pgstore.Options{})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)

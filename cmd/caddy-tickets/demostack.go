@@ -35,6 +35,9 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.openData(); err != nil {
 		return err
 	}
+	if err := d.askForAddress(); err != nil {
+		return err
+	}
 	for _, step := range []func(context.Context) error{d.startRedis, d.startPostgres, d.openSale, d.startSite} {
 		if err := step(ctx); err != nil {
 			return err
