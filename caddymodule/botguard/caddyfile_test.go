@@ -1,47 +1,15 @@
 package botguard
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 )
 
-// Each file of testdata is a Caddyfile, a line of hyphens, and the JSON it stands for.
-func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.caddyfiletest")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, want, ok := bytes.Cut(raw, []byte("----------\n"))
-			if !ok {
-				t.Fatal("no line of hyphens")
-			}
-			got, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(source, map[string]any{"filename": "Caddyfile"})
-			if err != nil || len(warnings) > 0 {
-				t.Fatal(err, warnings)
-			}
-			var pretty bytes.Buffer
-			if err := json.Indent(&pretty, got, "", "\t"); err != nil {
-				t.Fatal(err)
-			}
-			if strings.TrimSpace(pretty.String()) != strings.TrimSpace(string(want)) {
-				t.Errorf("got\n%s", pretty.String())
-			}
-		})
-	}
-}
+func TestCaddyfilesBecomeTheirJSON(t *testing.T) { caddytest.Golden(t) }
 
 // A mistake is refused where it stands, with what to write instead.
 func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
@@ -74,7 +42,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 	} {
 		lines := strings.Count(c.block, "\n") + 2
 		source := "http://:80 {\nbotguard {\n" + c.block + "\n}\n}\n"
-		_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source), map[string]any{"filename": "Caddyfile"})
+		_, err := caddytest.Adapt(source)
 		if err == nil {
 			t.Errorf("%q is accepted", c.block)
 			continue
@@ -83,7 +51,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 			t.Errorf("%q: %q names neither %s nor %q", c.block, err, place, c.want)
 		}
 	}
-	_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("http://:80 {\nbotguard on\n}\n"), map[string]any{"filename": "Caddyfile"})
+	_, err := caddytest.Adapt("http://:80 {\nbotguard on\n}\n")
 	if err == nil || !strings.Contains(err.Error(), "Caddyfile:2") || !strings.Contains(err.Error(), "takes a block") {
 		t.Errorf("an argument: %v", err)
 	}

@@ -3,7 +3,6 @@ package botguard
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -12,11 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // respond, trusted proxies, metrics
-
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
@@ -50,12 +45,8 @@ func newSite(t testing.TB) *site {
 	s := &site{t: t, redis: devstack.Redis(t), clock: clock.NewFake(time.Now()), keys: t.TempDir()}
 	wall := wallClock
 	wallClock = s.clock
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-		wallClock = wall
-	})
+	t.Cleanup(func() { wallClock = wall })
+	caddytest.StopAfter(t)
 	return s
 }
 
@@ -66,59 +57,19 @@ func (s *site) caddyfile(servers, body string) string {
 
 func (s *site) load(caddyfile string) {
 	s.t.Helper()
-	if err := loadConfig(caddyfile); err != nil {
-		s.t.Fatal(err)
-	}
-	app, err := caddy.ActiveContext().App("http")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.url = "http://" + app.(*caddyhttp.App).Servers["srv0"].Listeners()[0].Addr().String()
-}
-
-func loadConfig(caddyfile string) error {
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		return err
-	}
-	return caddy.Load(cfg, true)
+	caddytest.MustLoad(s.t, caddyfile)
+	s.url = caddytest.URL(s.t)
 }
 
 func (s *site) app() *ticketsapp.App {
 	s.t.Helper()
-	app, err := caddy.ActiveContext().App(ticketsapp.Name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return app.(*ticketsapp.App)
+	return caddytest.App[*ticketsapp.App](s.t, ticketsapp.Name)
 }
 
 // metric sums the samples of a metric whose labels are as given.
-func (s *site) metric(name string, labels map[string]string) (sum float64) {
+func (s *site) metric(name string, labels map[string]string) float64 {
 	s.t.Helper()
-	ctx := caddy.ActiveContext()
-	families, err := ctx.GetMetricsRegistry().Gather()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "tickets_botguard_"+name {
-			continue
-		}
-	samples:
-		for _, m := range f.GetMetric() {
-			have := make(map[string]string)
-			for _, l := range m.GetLabel() {
-				have[l.GetName()] = l.GetValue()
-			}
-			for k, v := range labels {
-				if have[k] != v {
-					continue samples
-				}
-			}
-			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
+	sum, _ := caddytest.Metric(s.t, "tickets_botguard_"+name, labels)
 	return sum
 }
 
@@ -166,17 +117,12 @@ func (b *browser) do(method, path string, header map[string]string, body string)
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}
-	resp, err := b.http.Do(req)
+	answer, err := caddytest.Ask(b.http, req)
 	if err != nil {
 		b.s.t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		b.s.t.Fatal(err)
-	}
-	got := reply{status: resp.StatusCode, header: resp.Header, body: string(raw)}
-	_ = json.Unmarshal(raw, &got) // not every reply is JSON
+	got := reply{status: answer.Status, header: answer.Header, body: answer.Body}
+	_ = json.Unmarshal([]byte(got.body), &got) // not every reply is JSON
 	return got
 }
 

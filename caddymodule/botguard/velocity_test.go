@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 )
 
 const claimPath = "/.waitroom/arena/claim"
@@ -117,7 +117,7 @@ func TestT21TrustedProxiesWithoutStrictDoNotStart(t *testing.T) {
 		"servers {\ntrusted_proxies static 127.0.0.0/8\n}\n",
 		"servers {\ntrusted_proxies_unix\n}\n",
 	} {
-		err := loadConfig(s.caddyfile(servers, "botguard\n"+passedOn))
+		err := caddytest.Load(s.caddyfile(servers, "botguard\n"+passedOn))
 		if err == nil || !strings.Contains(err.Error(), "trusted_proxies_strict") {
 			t.Errorf("with %q: %v", servers, err)
 		}
@@ -226,12 +226,12 @@ func TestCountsLimitsAndAnswersOutliveAReload(t *testing.T) {
 	b.do(http.MethodPost, claimPath, nil, "").is(t, http.StatusTooManyRequests, "too-many-requests") // the new line is in force
 
 	// A config that does not load changes nothing.
-	if err := loadConfig(s.caddyfile("", "botguard {\nvelocity join {botguard.prefix} 9 1m\n}\n@odd path_regexp (\nrespond @odd odd\n")); err == nil {
+	if err := caddytest.Load(s.caddyfile("", "botguard {\nvelocity join {botguard.prefix} 9 1m\n}\n@odd path_regexp (\nrespond @odd odd\n")); err == nil {
 		t.Fatal("a bad config loads")
 	}
 	s.clock.Advance(time.Minute)
 	b.do(http.MethodPost, claimPath, nil, "").is(t, http.StatusTooManyRequests, "too-many-requests") // Redis still counts
-	if err := loadConfig(s.caddyfile("", "botguard {\nmode sometimes\n}\n")); err == nil {
+	if err := caddytest.Load(s.caddyfile("", "botguard {\nmode sometimes\n}\n")); err == nil {
 		t.Fatal("a bad config loads")
 	}
 	b.join("").is(t, http.StatusForbidden, "challenge-required")
@@ -290,8 +290,8 @@ func TestTheAccessLogNamesTheDecision(t *testing.T) {
 }
 
 func TestABotguardNeedsTheTicketsApp(t *testing.T) {
-	t.Cleanup(func() { _ = caddy.Stop() })
-	err := loadConfig("{\nadmin off\npersist_config off\n}\nhttp://:0 {\nbotguard\n}\n")
+	caddytest.StopAfter(t)
+	err := caddytest.Load("{\nadmin off\npersist_config off\n}\nhttp://:0 {\nbotguard\n}\n")
 	if err == nil || !strings.Contains(err.Error(), "tickets { redis") {
 		t.Errorf("%v", err)
 	}
