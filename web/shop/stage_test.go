@@ -502,3 +502,10 @@ func (v *venue) seats(row, n int) []string {
 	}
 	return ids
 }
+
+// ask asks a handler without a server.
+func ask(h http.Handler, method, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w
+}
