@@ -1,9 +1,13 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/allocator"
 	"github.com/caddy-tickets/caddy-tickets/allocator/sale"
 )
 
@@ -98,12 +102,29 @@ func (a *api) postHold(w http.ResponseWriter, r *http.Request) {
 	}
 	want.Limit = who.Limit
 	held, err := a.Sale.Hold(r.Context(), slug, who.Visitor, key, want)
+	if errors.Is(err, allocator.ErrAllHeld) {
+		err = a.allHeld(r.Context(), slug)
+	}
 	if err != nil {
 		a.refuse(w, r, err)
 		return
 	}
-	w.Header().Set("Location", "/v1/holds/"+held.ID)
+	w.Header().Set("Location", "../../holds/"+held.ID) // right below /api, too
 	send(w, http.StatusCreated, holdOf(held, a.Clock.Now()))
+}
+
+// summaryWithin bounds the look at the map for an answer that is right without it.
+const summaryWithin = 100 * time.Millisecond
+
+// allHeld says when it is worth to come again, if the map knows.
+func (a *api) allHeld(ctx context.Context, slug string) error {
+	ctx, cancel := context.WithTimeout(ctx, summaryWithin)
+	defer cancel()
+	known, err := a.Maps.Summary(ctx, slug)
+	if err != nil || known.NextReleaseAt == nil {
+		return problemAllHeld
+	}
+	return problemAllHeld.With("nextReleaseAt", known.NextReleaseAt.UTC())
 }
 
 func (a *api) getHold(w http.ResponseWriter, r *http.Request) {

@@ -58,13 +58,18 @@ type Service struct {
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 30 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeader         = 32 << 10
+	// writeTimeout is longer than a checkout waits for its provider and then for the
+	// database. Streams of the map have left the server's care and its limits.
+	writeTimeout = time.Minute
+	idleTimeout  = 2 * time.Minute
+	maxHeader    = 32 << 10
 	// stopWithin bounds the end: requests under way are finished, streams are told
 	// to come back.
 	stopWithin = 15 * time.Second
 	readyEvery = 5 * time.Second
 	askWithin  = 2 * time.Second
+	// soldOutWithin bounds the look at the map before a hold. There may be none yet.
+	soldOutWithin = 100 * time.Millisecond
 	// Replies are kept for repeats longer than any client tries; after that a
 	// checkout's own booking still finds its key.
 	keepReplies = 48 * time.Hour
@@ -124,6 +129,8 @@ func (s *Service) open(c Config) (err error) {
 	s.sale = sale.New(sale.Deps{
 		Store: s.store, Outbox: s.store, Webhooks: s.store, Locks: locks, Provider: s.provider, Clock: clk, Log: s.log,
 		SoldOut: func(ctx context.Context, slug string) bool {
+			ctx, cancel := context.WithTimeout(ctx, soldOutWithin)
+			defer cancel()
 			known, err := s.maps.Summary(ctx, slug)
 			return err == nil && known.State == livemap.StateSoldOut
 		},
@@ -146,7 +153,7 @@ func (s *Service) Handler() http.Handler { return s.handler }
 // Run serves on a listener until ctx ends, then finishes what is under way.
 func (s *Service) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
