@@ -5,6 +5,7 @@
 package caddytest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,9 +15,15 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // what Caddyfiles of tests use beside our directives
 )
 
-// Adapt makes Caddy's own config of a Caddyfile.
+// Adapt makes Caddy's own config of a Caddyfile. A warning is an error, but for the
+// one that the text is not formatted.
 func Adapt(caddyfile string) ([]byte, error) {
-	config, _, err := adapt(caddyfile)
+	config, warnings, err := adapt(caddyfile)
+	for _, w := range warnings {
+		if !strings.Contains(w.Message, "not formatted") {
+			return nil, fmt.Errorf("a warning: %s", w)
+		}
+	}
 	return config, err
 }
 

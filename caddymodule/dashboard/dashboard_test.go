@@ -2,66 +2,28 @@ package dashboard
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // respond, handle, basic_auth
-
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/waitroom" // the room that is shown
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 )
-
-// adapt makes Caddy's own config of a Caddyfile; a warning is an error.
-func adapt(caddyfile string) ([]byte, error) {
-	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	for _, w := range warnings {
-		if !strings.Contains(w.Message, "not formatted") {
-			return nil, fmt.Errorf("%s", w.Message)
-		}
-	}
-	return config, err
-}
 
 // load runs an edge in this process and returns the addresses of its two sites: one
 // for fans and one for the operator.
 func load(t *testing.T, redis, room, operator string) (fans, ops string) {
 	t.Helper()
-	config, err := adapt("{\nadmin off\npersist_config off\nlog {\nlevel ERROR\n}\ntickets {\nredis " + redis + "\nkeys " + t.TempDir() + "\n}\n}\n" +
-		"http://127.0.0.1:0 {\nwaitroom arena {\n" + room + "\n}\nrespond inside\n}\n" +
-		"http://127.0.0.2:0 {\nbind 127.0.0.2\n" + operator + "\n}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	app, err := caddy.ActiveContext().App("http")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, server := range app.(*caddyhttp.App).Servers {
-		address := server.Listeners()[0].Addr().String()
-		if strings.HasPrefix(address, "127.0.0.2:") {
-			ops = "http://" + address
-		} else {
-			fans = "http://" + strings.Replace(address, "[::]", "127.0.0.1", 1)
-		}
-	}
-	return fans, ops
+	caddytest.MustLoad(t, "{\nadmin off\npersist_config off\nlog {\nlevel ERROR\n}\ntickets {\nredis "+redis+"\nkeys "+t.TempDir()+"\n}\n}\n"+
+		"http://:0 {\nbind 127.0.0.1\nwaitroom arena {\n"+room+"\n}\nrespond inside\n}\n"+
+		"http://127.0.0.2:0 {\nbind 127.0.0.2\n"+operator+"\n}\n")
+	caddytest.StopAfter(t)
+	return caddytest.URL(t), caddytest.URLOn(t, "127.0.0.2")
 }
 
 // seats is a seat service that says how the stock stands.
@@ -103,24 +65,14 @@ func ask(t *testing.T, method, url string, change ...func(*http.Request)) answer
 // shown is what the page is told, once it holds.
 func shown(t *testing.T, ops, what string, holds func(ticketsapp.Report) bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	eventually.Holds(t, "the operator sees "+what, func() bool {
 		got := ask(t, http.MethodGet, ops+"/rooms.json")
 		var rooms []ticketsapp.Report
 		if err := json.Unmarshal([]byte(got.body), &rooms); err != nil || len(rooms) != 1 {
 			t.Fatalf("the numbers are %s (%v)", got.body, err)
 		}
-		if holds(rooms[0]) {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("the operator never sees %s: %s", what, got.body)
-		}
-	}
+		return holds(rooms[0])
+	})
 }
 
 func TestTheOperatorSeesTheRoomAndItsStock(t *testing.T) {
@@ -206,17 +158,13 @@ func TestAWrongCaddyfileIsRefusedWithItsLine(t *testing.T) {
 		{"tickets_dashboard surplus extra", "Caddyfile:2"},
 		{"tickets_dashboard {\nrefresh 1s\n}", "takes no arguments and no block"},
 	} {
-		_, err := adapt("http://:0 {\n" + tt.lines + "\n}\n")
+		_, err := caddytest.Adapt("http://:0 {\n" + tt.lines + "\n}\n")
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%q: the error does not say %q: %v", tt.lines, tt.says, err)
 		}
 	}
-	config, err := adapt("{\nadmin off\npersist_config off\n}\nhttp://127.0.0.1:0 {\ntickets_dashboard\n}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = caddy.Stop() }()
-	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "tickets { redis") {
+	caddytest.StopAfter(t)
+	if err := caddytest.Load("{\nadmin off\npersist_config off\n}\nhttp://127.0.0.1:0 {\ntickets_dashboard\n}\n"); err == nil || !strings.Contains(err.Error(), "tickets { redis") {
 		t.Errorf("without the app: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/waitroom" // its place beside ours
 )
 
@@ -22,7 +23,7 @@ func TestEachMistakeIsToldWithItsLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := adapt("http://:0 {\n" + tt.line + "\n}\n")
+			_, err := caddytest.Adapt("http://:0 {\n" + tt.line + "\n}\n")
 			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "Caddyfile:2") && name != "a block" {
 				t.Errorf("got %v", err)
 			}
@@ -34,7 +35,7 @@ func TestEachMistakeIsToldWithItsLine(t *testing.T) {
 // answer before it.
 func TestItRunsAfterTheWaitingRoomAndBeforeAnyProxy(t *testing.T) {
 	t.Parallel()
-	cfg, err := adapt("{\ntickets {\nredis redis://127.0.0.1:1\n}\n}\nhttp://:0 {\nreverse_proxy 127.0.0.1:9\n" +
+	cfg, err := caddytest.Adapt("{\ntickets {\nredis redis://127.0.0.1:1\n}\n}\nhttp://:0 {\nreverse_proxy 127.0.0.1:9\n" +
 		"handle /api/* {\nreverse_proxy 127.0.0.1:7100\n}\nseatmap http://127.0.0.1:7100 arena\nencode\nwaitroom arena {\nadmit 1/s\n}\n}\n")
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,7 @@ func TestItRunsAfterTheWaitingRoomAndBeforeAnyProxy(t *testing.T) {
 
 func TestTheCaddyfileBecomesTheHandlersSettings(t *testing.T) {
 	t.Parallel()
-	cfg, err := adapt("http://:0 {\nseatmap /api/* http://127.0.0.1:7100 arena hall\n}\n")
+	cfg, err := caddytest.Adapt("http://:0 {\nseatmap /api/* http://127.0.0.1:7100 arena hall\n}\n")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
@@ -63,8 +64,8 @@ func TestALayoutIsKeptAtTheEdge(t *testing.T) {
 	s := start(t, "seatmap "+a.URL)
 	for range 10 {
 		got := s.get(arena + "layout@" + a.hash) // Go's client takes gzip and undoes it
-		if got.body != layout || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
-			t.Fatalf("got %q, %v", got.body, got.header)
+		if got.Body != layout || !strings.Contains(got.Header.Get("Cache-Control"), "immutable") {
+			t.Fatalf("got %q, %v", got.Body, got.Header)
 		}
 	}
 	if got := a.layouts.Load(); got != 1 {
@@ -89,7 +90,7 @@ func TestAReloadPartsNobodyFromTheMap(t *testing.T) {
 	if got := s.metric("viewers"); got != 1 {
 		t.Errorf("the new config counts %v viewers", got)
 	}
-	if got := s.get(arena + "summary").header.Get("X-Changed"); got != "yes" {
+	if got := s.get(arena + "summary").Header.Get("X-Changed"); got != "yes" {
 		t.Error("the new config does not serve")
 	}
 }
@@ -109,7 +110,7 @@ func TestStreamsEndWithTheLastConfigThatHasThem(t *testing.T) {
 			break
 		}
 	}
-	eventually(t, "the allocator is rid of this edge", func() bool { return a.arena.Viewers() == 0 })
+	eventually.Holds(t, "the allocator is rid of this edge", func() bool { return a.arena.Viewers() == 0 })
 }
 
 func TestAnAllocatorThatIsNotThereYetIsWaitedFor(t *testing.T) {
@@ -120,7 +121,7 @@ func TestAnAllocatorThatIsNotThereYetIsWaitedFor(t *testing.T) {
 	s := start(t, "seatmap "+gone)
 	got := s.get(arena + "availability")
 	got.is(t, http.StatusServiceUnavailable, `"code":"map-unavailable"`)
-	if got.header.Get("Retry-After") == "" {
+	if got.Header.Get("Retry-After") == "" {
 		t.Error("clients are not told when to come again")
 	}
 	s.get(arena+"layout@"+a.hash).is(t, http.StatusServiceUnavailable, `"code":"map-unavailable"`)
@@ -132,15 +133,15 @@ func TestTheAvailabilityHasTheMapsVersion(t *testing.T) {
 	s := start(t, "seatmap "+a.URL)
 	a.take(t, 3)
 	var got reply
-	eventually(t, "the change is here", func() bool {
+	eventually.Holds(t, "the change is here", func() bool {
 		got = s.get(arena + "availability")
-		return got.header.Get("ETag") == `"1.1"`
+		return got.Header.Get("ETag") == `"1.1"`
 	})
-	frame, err := mapframe.Decode([]byte(got.body))
+	frame, err := mapframe.Decode([]byte(got.Body))
 	if err != nil || frame.Snapshot.Cells != 1000 || frame.Snapshot.Bits[0] != byte(mapframe.Held)<<6 {
 		t.Errorf("got %v, %v", frame.Kind, err)
 	}
-	if c := got.header.Get("Cache-Control"); c != "public, max-age=0, s-maxage=1" {
+	if c := got.Header.Get("Cache-Control"); c != "public, max-age=0, s-maxage=1" {
 		t.Errorf("caches are told %q", c)
 	}
 }

@@ -10,35 +10,15 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // handle, respond, encode, reverse_proxy
 	"github.com/coder/websocket"
 
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapfan"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
-
-// patience bounds every wait of a test; it is long because machines are busy.
-const patience = 20 * time.Second
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
 
 // allocator is a small server that speaks what the real one speaks: one event, arena,
 // of 1,000 cells, and its layout. It counts what is asked of it.
@@ -96,11 +76,7 @@ type site struct {
 func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	caddytest.StopAfter(t)
 	return s
 }
 
@@ -117,34 +93,14 @@ func config(directives string) string {
 		"http://:0 {\nbind 127.0.0.1\nencode\n" + directives + "\nhandle /api/* {\nrespond \"the allocator's proxy\"\n}\nrespond \"the site\"\n}\n"
 }
 
-func adapt(text string) ([]byte, error) {
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
-	return cfg, err
-}
-
 // load runs another config; the site may get another address.
 func (s *site) load(directives string) {
 	s.t.Helper()
-	cfg, err := adapt(config(directives))
-	if err == nil {
-		err = caddy.Load(cfg, true)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	app, err := caddy.ActiveContext().App("http")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.url = "http://" + app.(*caddyhttp.App).Servers["srv0"].Listeners()[0].Addr().String()
+	caddytest.MustLoad(s.t, config(directives))
+	s.url = caddytest.URL(s.t)
 }
 
-// reply is an answer, read to its end.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
+type reply struct{ caddytest.Answer }
 
 func (s *site) ask(method, path string) reply {
 	s.t.Helper()
@@ -152,16 +108,11 @@ func (s *site) ask(method, path string) reply {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	got, err := caddytest.Ask(http.DefaultClient, req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return reply{resp.StatusCode, resp.Header, string(body)}
+	return reply{got}
 }
 
 func (s *site) get(path string) reply { s.t.Helper(); return s.ask(http.MethodGet, path) }
@@ -188,7 +139,7 @@ func (s *site) watch() *watcher {
 // read takes one frame in; the error is that of the connection.
 func (w *watcher) read() error {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), eventually.Patience)
 	defer cancel()
 	_, raw, err := w.conn.Read(ctx)
 	if err != nil {
@@ -220,23 +171,16 @@ func (w *watcher) sees(cell int) {
 // metric is a figure of the seatmap in the running config's registry.
 func (s *site) metric(name string) float64 {
 	s.t.Helper()
-	ctx := caddy.ActiveContext()
-	families, err := ctx.GetMetricsRegistry().Gather()
-	if err != nil {
-		s.t.Fatal(err)
+	value, measured := caddytest.Metric(s.t, "tickets_seatmap_"+name, nil)
+	if !measured {
+		s.t.Fatalf("no figure %s", name)
 	}
-	for _, f := range families {
-		if f.GetName() == "tickets_seatmap_"+name {
-			return f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	s.t.Fatalf("no figure %s", name)
-	return 0
+	return value
 }
 
 func (r reply) is(t testing.TB, status int, part string) {
 	t.Helper()
-	if r.status != status || !strings.Contains(r.body, part) {
-		t.Errorf("%d %.200q, want %d and %q in it", r.status, r.body, status, part)
+	if r.Status != status || !strings.Contains(r.Body, part) {
+		t.Errorf("%d %.200q, want %d and %q in it", r.Status, r.Body, status, part)
 	}
 }

@@ -1,7 +1,6 @@
 package ticketsapp_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -13,13 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // respond, storage
-
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/waitroom" // rooms
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
@@ -32,8 +29,6 @@ type edge struct {
 	socket string
 }
 
-const patience = 20 * time.Second
-
 func newEdge(t testing.TB) *edge {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tickets-admin-") // t.TempDir is too long for a socket
@@ -41,12 +36,8 @@ func newEdge(t testing.TB) *edge {
 		t.Fatal(err)
 	}
 	e := &edge{t: t, redis: devstack.Redis(t), keys: t.TempDir(), socket: filepath.Join(dir, "admin.sock")}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-		_ = os.RemoveAll(dir)
-	})
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	caddytest.StopAfter(t)
 	return e
 }
 
@@ -61,56 +52,31 @@ func (e *edge) usual(admit string) string {
 	return e.caddyfile("redis "+e.redis.URL()+"\nkeys "+e.keys, "waitroom arena {\nadmit "+admit+"\n}")
 }
 
-func load(caddyfile string) error {
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		return err
-	}
-	return caddy.Load(cfg, true)
-}
-
 func (e *edge) load(caddyfile string) *ticketsapp.App {
 	e.t.Helper()
-	if err := load(caddyfile); err != nil {
-		e.t.Fatal(err)
-	}
-	app, err := caddy.ActiveContext().App(ticketsapp.Name)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return app.(*ticketsapp.App)
+	caddytest.MustLoad(e.t, caddyfile)
+	return e.app()
+}
+
+func (e *edge) app() *ticketsapp.App {
+	e.t.Helper()
+	return caddytest.App[*ticketsapp.App](e.t, ticketsapp.Name)
 }
 
 func (e *edge) until(what string, holds func(ticketsapp.Report) bool) {
 	e.t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for {
-		app, err := caddy.ActiveContext().App(ticketsapp.Name)
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		if holds(ticketsapp.ReportOn(app.(*ticketsapp.App).Rooms()[0])) {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			e.t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
+	eventually.Holds(e.t, what, func() bool { return holds(ticketsapp.ReportOn(e.app().Rooms()[0])) })
 }
 
 // admin asks the admin endpoint.
 func (e *edge) admin(method, path, body string) (int, string) {
 	e.t.Helper()
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := http.Client{Timeout: eventually.Patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", e.socket)
 	}}}
 	// A reload closes the endpoint of the config before, with whoever came too early.
 	var resp *http.Response
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(eventually.Patience); ; {
 		req, err := http.NewRequestWithContext(e.t.Context(), method, "http://localhost"+path, strings.NewReader(body))
 		if err != nil {
 			e.t.Fatal(err)
@@ -196,42 +162,13 @@ func TestAnOrderThatMakesNoSenseIsRefused(t *testing.T) {
 		t.Errorf("without Redis: %d %s", status, body)
 	}
 	e.load("{\nadmin unix/" + e.socket + "\npersist_config off\ntickets {\nredis " + e.redis.URL() + "\n}\n}\n")
-	if err := load("{\nadmin unix/" + e.socket + "\npersist_config off\n}\n"); err != nil {
-		t.Fatal(err)
-	}
+	caddytest.MustLoad(t, "{\nadmin unix/"+e.socket+"\npersist_config off\n}\n")
 	if status, body := e.admin(http.MethodGet, "/tickets/rooms", ""); status != http.StatusNotFound || !strings.Contains(body, "no tickets") {
 		t.Errorf("without the app: %d %s", status, body)
 	}
 }
 
-// Each file of testdata is a Caddyfile, a line of hyphens, and the JSON it stands for.
-func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.caddyfiletest")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, want, ok := bytes.Cut(raw, []byte("----------\n"))
-		if !ok {
-			t.Fatal("no line of hyphens")
-		}
-		got, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(source, map[string]any{"filename": "Caddyfile"})
-		if err != nil || len(warnings) > 0 {
-			t.Fatal(err, warnings)
-		}
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, got, "", "\t"); err != nil {
-			t.Fatal(err)
-		}
-		if strings.TrimSpace(pretty.String()) != strings.TrimSpace(string(want)) {
-			t.Errorf("%s: got\n%s", file, pretty.String())
-		}
-	}
-}
+func TestCaddyfilesBecomeTheirJSON(t *testing.T) { caddytest.Golden(t) }
 
 func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 	for source, want := range map[string]string{
@@ -245,7 +182,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		"{\ntickets {\nredis a\nspeed 5\n}\n}":               "tickets knows redis and keys",
 		"{\ntickets {\nredis a\n}\ntickets {\nredis b\n}\n}": "put everything into one",
 	} {
-		_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source+"\n"), map[string]any{"filename": "Caddyfile"})
+		_, err := caddytest.Adapt(source + "\n")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Caddyfile:") {
 			t.Errorf("%q: %v", source, err)
 		}
@@ -255,7 +192,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 func TestAnAddressThatCannotBeIsRefusedWithoutItsPassword(t *testing.T) {
 	e := newEdge(t)
 	for _, address := range []string{"redis://u:hunter2@h/x/y", "gopher://u:hunter2@h", "{env.TICKETS_NOWHERE}"} {
-		err := load(e.caddyfile("redis "+address+"\nkeys "+e.keys, ""))
+		err := caddytest.Load(e.caddyfile("redis "+address+"\nkeys "+e.keys, ""))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -272,29 +209,18 @@ func TestEveryNumberAnOperatorWatchesIsMeasured(t *testing.T) {
 		app.Count("arena", "join", "fresh")
 	}
 	e.until("the settings are in force", func(r ticketsapp.Report) bool { return r.Rate == 500 })
-	ctx := caddy.ActiveContext()
-	families, err := ctx.GetMetricsRegistry().Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make(map[string]float64)
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			values[f.GetName()] += m.GetGauge().GetValue() + m.GetCounter().GetValue()
-		}
-	}
 	for _, name := range []string{
 		"waiting", "turns", "active", "active_cap", "rate_per_second", "admitted_total", "no_shows_total", "degraded",
 		"settings_differ", "parked", "streams", "lines_total", "stuck_total", "requests_total",
 	} {
-		if _, ok := values["tickets_room_"+name]; !ok {
+		if _, measured := caddytest.Metric(t, "tickets_room_"+name, nil); !measured {
 			t.Errorf("%s is not measured", name)
 		}
 	}
-	if got := values["tickets_room_requests_total"]; got != 2 {
+	if got, _ := caddytest.Metric(t, "tickets_room_requests_total", nil); got != 2 {
 		t.Errorf("requests went on from %v", got)
 	}
-	if got := values["tickets_room_rate_per_second"]; got < 8.3 || got > 8.4 {
+	if got, _ := caddytest.Metric(t, "tickets_room_rate_per_second", nil); got < 8.3 || got > 8.4 {
 		t.Errorf("the rate is %v per second", got)
 	}
 }

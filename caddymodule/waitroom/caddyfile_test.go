@@ -1,50 +1,18 @@
 package waitroom
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 )
 
-// Each file of testdata is a Caddyfile, a line of hyphens, and the JSON it stands for.
-func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.caddyfiletest")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, want, ok := bytes.Cut(raw, []byte("----------\n"))
-			if !ok {
-				t.Fatal("no line of hyphens")
-			}
-			got, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(source, map[string]any{"filename": "Caddyfile"})
-			if err != nil || len(warnings) > 0 {
-				t.Fatal(err, warnings)
-			}
-			var pretty bytes.Buffer
-			if err := json.Indent(&pretty, got, "", "\t"); err != nil {
-				t.Fatal(err)
-			}
-			if strings.TrimSpace(pretty.String()) != strings.TrimSpace(string(want)) {
-				t.Errorf("got\n%s", pretty.String())
-			}
-		})
-	}
-}
+func TestCaddyfilesBecomeTheirJSON(t *testing.T) { caddytest.Golden(t) }
 
 // A mistake is refused where it stands, with what to write instead.
 func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
@@ -75,7 +43,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		{"speed 5", "unrecognized subdirective"},
 	} {
 		lines := strings.Count(c.block, "\n")
-		err := adapt("http://:80 {\nwaitroom arena {\n" + c.block + "\n}\n}\n")
+		_, err := caddytest.Adapt("http://:80 {\nwaitroom arena {\n" + c.block + "\n}\n}\n")
 		if err == nil {
 			t.Errorf("%q is accepted", c.block)
 			continue
@@ -90,7 +58,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		"admit 5/s\ntickets 5000": "between 0", "admit 5/s\nsession 100ms": "a second or more", "admit 5/s\nsession 24h1s": "24h0m0s or less",
 		"admit 5/s\nopens 2026-12-01T10:00:00Z\ncloses 2026-12-01T09:00:00Z": "closes must come after opens",
 	} {
-		err := adapt("http://:80 {\nwaitroom arena {\n" + block + "\n}\n}\n")
+		_, err := caddytest.Adapt("http://:80 {\nwaitroom arena {\n" + block + "\n}\n}\n")
 		if err == nil || !strings.Contains(err.Error(), "Caddyfile:") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", block, err)
 		}
@@ -99,16 +67,11 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		"waitroom": "needs the name of a room", "waitroom Arena": "name", "waitroom a/b": "name", "waitroom - ": "name",
 		"waitroom arena club": "wrong argument count", "waitroom " + strings.Repeat("a", 200): "name",
 	} {
-		err := adapt("http://:80 {\n" + line + "\n}\n")
+		_, err := caddytest.Adapt("http://:80 {\n" + line + "\n}\n")
 		if err == nil || !strings.Contains(err.Error(), "Caddyfile:2") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
-}
-
-func adapt(source string) error {
-	_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source), map[string]any{"filename": "Caddyfile"})
-	return err
 }
 
 // What only a whole config can tell is told when it loads, and names the room.
@@ -119,7 +82,7 @@ func TestAConfigThatCannotWorkDoesNotLoad(t *testing.T) {
 		"set twice":            {s.caddyfile("waitroom /a arena {\nadmit 1/s\n}\nwaitroom /b arena {\nadmit 2/s\n}"), "differently"},
 		"no tickets app":       {"{\nadmin off\npersist_config off\n}\nhttp://:0 {\nwaitroom arena {\nadmit 1/s\n}\n}", "tickets { redis redis://127.0.0.1:6379/0 }"},
 	} {
-		if err := loadConfig(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := caddytest.Load(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/pass"
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
@@ -144,7 +145,7 @@ func TestQ3_ASessionThatWasEndedIsOver(t *testing.T) {
 	}
 	other := s.anotherEdge()
 	visitor := f.place().Visitor.String()
-	eventually(t, "another edge knows", func() bool { return other.Revoked(visitor, time.Now().Add(-time.Minute)) })
+	eventually.Holds(t, "another edge knows", func() bool { return other.Revoked(visitor, time.Now().Add(-time.Minute)) })
 }
 
 // anotherEdge runs the room as another process on the same Redis does.
@@ -228,7 +229,7 @@ func TestTwoPlacesShareOneRoom(t *testing.T) {
 	if rooms := s.app().Rooms(); len(rooms) != 2 {
 		t.Errorf("%d rooms", len(rooms))
 	}
-	eventually(t, "joining the other room, too", func() bool {
+	eventually.Holds(t, "joining the other room, too", func() bool {
 		return f.post("/.waitroom/club/join").status == http.StatusCreated || f.get("/.waitroom/club/status").status == http.StatusOK
 	})
 }
@@ -389,7 +390,7 @@ func TestLogsHaveNoPassesAndNoPlaces(t *testing.T) {
 	f.page("/seats")
 	f.setCookie("pass-arena", pass)
 	f.page("/done")
-	eventually(t, "the log has it all", func() bool {
+	eventually.Holds(t, "the log has it all", func() bool {
 		raw, err := os.ReadFile(file)
 		return err == nil && bytes.Contains(raw, []byte("/done"))
 	})

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
@@ -102,7 +104,7 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 		"an address, again":   strings.Replace(good, "http://:0", "http://:"+port(taken), 1), // apps start in any order
 		"an address, thirdly": strings.Replace(good, "http://:0", "http://:"+port(taken), 1),
 	} {
-		err := loadConfig(bad)
+		err := caddytest.Load(bad)
 		if err == nil {
 			t.Fatalf("%s: it loads", name)
 		}
@@ -139,7 +141,7 @@ func TestAStreamOutlivesTheConfigItBeganUnder(t *testing.T) {
 	s.load(s.arena(open))
 	lines[0].next("admitted")
 	lines[0].ends()
-	eventually(t, "the stream is counted", func() bool {
+	eventually.Holds(t, "the stream is counted", func() bool {
 		return s.metric("requests_total", map[string]string{"action": "stream", "outcome": "done"}) == 1
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -15,13 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // reverse_proxy, vars, encode, tls
-
+	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
@@ -35,9 +31,6 @@ type site struct {
 	url    string
 	behind *behind
 }
-
-// patience bounds every wait of a test; it is long because machines are busy.
-const patience = 20 * time.Second
 
 // behind is the ticket site. It knows nothing of waiting rooms, but for /done,
 // which ends the session.
@@ -75,11 +68,7 @@ func (b *behind) last() (*http.Request, int) {
 func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, redis: devstack.Redis(t), keys: t.TempDir(), behind: newBehind(t)}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	caddytest.StopAfter(t)
 	return s
 }
 
@@ -111,36 +100,13 @@ func (s *site) server(address, body string) string {
 
 func (s *site) load(caddyfile string) {
 	s.t.Helper()
-	if err := loadConfig(caddyfile); err != nil {
-		s.t.Fatal(err)
-	}
-	app, err := caddy.ActiveContext().App("http")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	server := app.(*caddyhttp.App).Servers["srv0"]
-	scheme := "http://"
-	if len(server.TLSConnPolicies) > 0 {
-		scheme = "https://"
-	}
-	s.url = scheme + server.Listeners()[0].Addr().String()
-}
-
-func loadConfig(caddyfile string) error {
-	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		return err
-	}
-	return caddy.Load(cfg, true)
+	caddytest.MustLoad(s.t, caddyfile)
+	s.url = caddytest.URL(s.t)
 }
 
 func (s *site) app() *ticketsapp.App {
 	s.t.Helper()
-	app, err := caddy.ActiveContext().App(ticketsapp.Name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return app.(*ticketsapp.App)
+	return caddytest.App[*ticketsapp.App](s.t, ticketsapp.Name)
 }
 
 func (s *site) room() *room.Room {
@@ -151,49 +117,13 @@ func (s *site) room() *room.Room {
 // until waits for the room to be as wished.
 func (s *site) until(what string, holds func(*room.View) bool) {
 	s.t.Helper()
-	eventually(s.t, what, func() bool { return holds(s.room().View()) })
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
+	eventually.Holds(s.t, what, func() bool { return holds(s.room().View()) })
 }
 
 // metric sums the samples of a metric whose labels are as given.
-func (s *site) metric(name string, labels map[string]string) (sum float64) {
+func (s *site) metric(name string, labels map[string]string) float64 {
 	s.t.Helper()
-	ctx := caddy.ActiveContext()
-	families, err := ctx.GetMetricsRegistry().Gather()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "tickets_room_"+name {
-			continue
-		}
-	samples:
-		for _, m := range f.GetMetric() {
-			have := make(map[string]string)
-			for _, l := range m.GetLabel() {
-				have[l.GetName()] = l.GetValue()
-			}
-			for k, v := range labels {
-				if have[k] != v {
-					continue samples
-				}
-			}
-			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
+	sum, _ := caddytest.Metric(s.t, "tickets_room_"+name, labels)
 	return sum
 }
 
@@ -291,7 +221,7 @@ func (f *fan) do(method, path string, header map[string]string) reply {
 }
 
 func (f *fan) try(method, path string, header map[string]string) (reply, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), eventually.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, f.s.url+path, nil)
 	if err != nil {
@@ -304,18 +234,14 @@ func (f *fan) try(method, path string, header map[string]string) (reply, error) 
 			req.Host = v
 		}
 	}
-	resp, err := f.http.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return reply{}, err
-	}
-	got := reply{status: resp.StatusCode, header: resp.Header, body: string(raw)}
-	_ = json.Unmarshal(raw, &got.doc) // not every answer is JSON
-	return got, nil
+	got, err := caddytest.Ask(f.http, req)
+	return replied(got), err
+}
+
+func replied(a caddytest.Answer) reply {
+	got := reply{status: a.Status, header: a.Header, body: a.Body}
+	_ = json.Unmarshal([]byte(a.Body), &got.doc) // not every answer is JSON
+	return got
 }
 
 func (f *fan) get(path string) reply  { f.s.t.Helper(); return f.do(http.MethodGet, path, nil) }
@@ -349,7 +275,7 @@ func (f *fan) admitted() reply {
 	f.s.t.Helper()
 	f.joined()
 	var got reply
-	eventually(f.s.t, "the turn comes", func() bool {
+	eventually.Holds(f.s.t, "the turn comes", func() bool {
 		got = f.post(arena + "claim")
 		return got.Code != "not-yet"
 	})
@@ -438,7 +364,7 @@ func (s *stream) read(body io.ReadCloser) {
 // next waits for an event of a name, passing over others.
 func (s *stream) next(name string) event {
 	s.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(eventually.Patience)
 	for {
 		select {
 		case e, more := <-s.events:
@@ -449,7 +375,7 @@ func (s *stream) next(name string) event {
 				return e
 			}
 		case <-deadline:
-			s.t.Fatalf("no %q within %v", name, patience)
+			s.t.Fatalf("no %q within %v", name, eventually.Patience)
 		}
 	}
 }
@@ -457,7 +383,7 @@ func (s *stream) next(name string) event {
 // ends waits for the end of the stream.
 func (s *stream) ends() {
 	s.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(eventually.Patience)
 	for {
 		select {
 		case _, more := <-s.events:
@@ -465,7 +391,7 @@ func (s *stream) ends() {
 				return
 			}
 		case <-deadline:
-			s.t.Fatalf("the stream did not end within %v", patience)
+			s.t.Fatalf("the stream did not end within %v", eventually.Patience)
 		}
 	}
 }
@@ -473,23 +399,5 @@ func (s *stream) ends() {
 // raw sends bytes over a connection of its own and returns the answer.
 func (s *site) raw(text string) reply {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	go func() { _, _ = io.WriteString(conn, text) }() // the answer may come before all is taken
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	got := reply{status: resp.StatusCode, header: resp.Header, body: string(body)}
-	_ = json.Unmarshal(body, &got.doc)
-	return got
+	return replied(caddytest.Raw(s.t, s.url, text))
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
@@ -121,7 +122,7 @@ func TestTheWholeWayWithoutScripts(t *testing.T) {
 	}
 	back(f.form(arena+"claim?to=%2Fseats"), "/seats#not-queued") // the page says so
 	back(f.form(arena+"join?to=%2Fseats%3Fblock%3DA"), "/seats?block=A")
-	eventually(t, "the page says that it is the fan's turn", func() bool {
+	eventually.Holds(t, "the page says that it is the fan's turn", func() bool {
 		return strings.Contains(f.page("/seats").body, `data-state="admitted"`)
 	})
 	back(f.form(arena+"claim?to=%2Fseats"), "/seats")
