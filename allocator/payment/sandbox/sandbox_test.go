@@ -119,8 +119,13 @@ func TestASlowPaymentKeepsItsKeyToItself(t *testing.T) {
 			answers <- err
 		}()
 	}
-	if err := <-answers; !errors.Is(err, payment.ErrKeyInUse) { // the other one takes its minute
-		t.Fatalf("the second call says %v", err)
+	select {
+	case err := <-answers: // the other one takes its minute
+		if !errors.Is(err, payment.ErrKeyInUse) {
+			t.Fatalf("the second call says %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("two calls with one key are under way")
 	}
 	giveUp()
 	if err := <-answers; !errors.Is(err, payment.ErrUnknown) || !errors.Is(err, context.Canceled) {
