@@ -35,26 +35,37 @@ type Deps struct {
 	Provider    string // name in the webhook's address
 	Clock       clock.Clock
 	Log         *slog.Logger
-	Metrics     prometheus.Gatherer
+	Metrics     *prometheus.Registry // shown at /metrics; requests are counted in it
 	// Ready says which server is missing, nil when all answer.
 	Ready func(ctx context.Context) error
 }
 
 // api answers requests. Safe for concurrent use.
-type api struct{ Deps }
+type api struct {
+	Deps
+	seconds *prometheus.HistogramVec
+}
 
 // New returns the handler of the whole surface.
 func New(d Deps) http.Handler {
-	a := &api{d}
+	a := &api{d, newRequestSeconds()}
+	d.Metrics.MustRegister(a.seconds)
 	v1 := http.NewServeMux()
 	d.Maps.Mount(v1, "/v1")
-	v1.HandleFunc("GET /v1/events/{event}", a.getEvent)
-	v1.HandleFunc("POST /v1/events/{event}/holds", a.postHold)
-	v1.HandleFunc("GET /v1/holds/{hold}", a.getHold)
-	v1.HandleFunc("DELETE /v1/holds/{hold}", a.deleteHold)
-	v1.HandleFunc("POST /v1/holds/{hold}/checkout", a.postCheckout)
-	v1.HandleFunc("GET /v1/bookings/{booking}", a.getBooking)
-	v1.HandleFunc("POST /v1/psp/{provider}/webhook", a.postWebhook)
+	for _, r := range []struct {
+		pattern, name string
+		serve         http.HandlerFunc
+	}{
+		{"GET /v1/events/{event}", "event", a.getEvent},
+		{"POST /v1/events/{event}/holds", "hold", a.postHold},
+		{"GET /v1/holds/{hold}", "see-hold", a.getHold},
+		{"DELETE /v1/holds/{hold}", "release", a.deleteHold},
+		{"POST /v1/holds/{hold}/checkout", "checkout", a.postCheckout},
+		{"GET /v1/bookings/{booking}", "booking", a.getBooking},
+		{"POST /v1/psp/{provider}/webhook", "webhook", a.postWebhook},
+	} {
+		v1.HandleFunc(r.pattern, a.timed(r.name, r.serve))
+	}
 	v1.HandleFunc("/", a.nothing)
 
 	root := http.NewServeMux()
