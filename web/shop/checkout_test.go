@@ -8,12 +8,14 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 )
 
 func (b *tab) booked() {
-	b.t.Helper()
-	b.until("it is booked", `document.body.dataset.page === "booking" && document.body.dataset.state === "booked"`)
+	b.T.Helper()
+	b.Until("it is booked", `document.body.dataset.page === "booking" && document.body.dataset.state === "booked"`)
 }
 
 // sold says how many bookings there are, and that each is of other seats.
@@ -43,7 +45,7 @@ func TestFromTheSeatToTheBooking(t *testing.T) {
 	b.reads("chosen", "Block A01, row 1, seat 2")
 	b.reads("total", "€160.00, all fees included")
 	b.reads("pay", "Pay €160.00")
-	b.until("the server's clock runs", `/^4:5\d$|^5:00$/.test(document.getElementById("left").textContent)`)
+	b.Until("the server's clock runs", `/^4:5\d$|^5:00$/.test(document.getElementById("left").textContent)`)
 	b.buyer("tok_ok")
 	b.click("pay")
 	b.booked()
@@ -54,9 +56,9 @@ func TestFromTheSeatToTheBooking(t *testing.T) {
 	if got := len(s.called("layout@")); got != 1 {
 		t.Errorf("the plan was loaded %d times", got)
 	}
-	b.until("nothing is kept of it", `!Object.keys(sessionStorage).some(key => key.startsWith("once ")) && !localStorage.getItem("hold proms")`)
+	b.Until("nothing is kept of it", `!Object.keys(sessionStorage).some(key => key.startsWith("once ")) && !localStorage.getItem("hold proms")`)
 	b.click("done")
-	b.until("the visit is over", `location.pathname === "/done"`)
+	b.Until("the visit is over", `location.pathname === "/done"`)
 	s.sold(1)
 	b.picker()
 	for _, seat := range seats {
@@ -71,14 +73,15 @@ func TestABookingIsFoundUnderItsAddressByABrowserThatKnowsNothing(t *testing.T) 
 	b.buyer("tok_ok")
 	b.click("pay")
 	b.booked()
-	other := openTab(t, s).open("/booking/b_1")
+	other := openTab(t, s)
+	other.Open("/booking/b_1")
 	other.booked()
 	other.reads("chosen", "Block A01, row 1, seat 1") // named by the plan
-	other.open("/booking/b_2")
+	other.Open("/booking/b_2")
 	other.reads("text", "There is no booking under this address")
-	other.open("/checkout/h_proms_1")
+	other.Open("/checkout/h_proms_1")
 	other.reads("say", "not held for you any more")
-	other.until("the way back is", seen("again"))
+	other.Until("the way back is", browsertest.Seen("again"))
 }
 
 // A second click, a lost answer, a reload: one hold, one payment.
@@ -108,8 +111,8 @@ func TestAReloadWhileAPaymentIsUnansweredAsksForTheSameOne(t *testing.T) {
 	b.checkout()
 	b.buyer("tok_ok")
 	b.click("pay")
-	eventually(t, "it was paid, and nobody was told", func() bool { return len(s.called("pay")) >= 2 })
-	b.do("reloading", chromedp.Reload())
+	eventually.Holds(t, "it was paid, and nobody was told", func() bool { return len(s.called("pay")) >= 2 })
+	b.Do("reloading", chromedp.Reload())
 	s.change(func() { s.lose["pay"] = 0 })
 	b.booked()
 	s.sold(1)
@@ -122,10 +125,10 @@ func TestAReloadWhileTheBankThinksWaitsOn(t *testing.T) {
 	b.checkout()
 	b.buyer("tok_pending")
 	b.click("pay")
-	b.until("it waits", `document.body.dataset.state === "pending" && document.getElementById("form").hidden && document.getElementById("clock").hidden`)
+	b.Until("it waits", `document.body.dataset.state === "pending" && document.getElementById("form").hidden && document.getElementById("clock").hidden`)
 	b.reads("say", "Your seats are safe while we wait")
-	b.do("reloading", chromedp.Reload())
-	b.until("it waits on", `document.readyState === "complete" && document.body.dataset.state === "pending"`)
+	b.Do("reloading", chromedp.Reload())
+	b.Until("it waits on", `document.readyState === "complete" && document.body.dataset.state === "pending"`)
 	if n := len(s.called("pay")); n != 1 {
 		t.Errorf("it was paid %d times", n)
 	}
@@ -141,8 +144,8 @@ func TestADeclinedCardLeavesTheSeatsAndAnotherCanBeTried(t *testing.T) {
 	b.buyer("tok_declined")
 	b.click("pay")
 	b.reads("say", "Your seats are still held")
-	b.until("the form is as it was", `!document.getElementById("pay").disabled && document.getElementById("name").value === "Ada Lovelace"`)
-	b.do("another card", chromedp.Click("input[value=tok_ok]"))
+	b.Until("the form is as it was", `!document.getElementById("pay").disabled && document.getElementById("name").value === "Ada Lovelace"`)
+	b.Do("another card", chromedp.Click("input[value=tok_ok]"))
 	b.click("pay")
 	b.booked()
 	s.sold(1)
@@ -157,15 +160,15 @@ func TestWhatIsMissingInTheFormIsSaidBesideIt(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s)
 	b.checkout()
-	b.do("filling in", chromedp.SendKeys("#email", "ada"))
+	b.Do("filling in", chromedp.SendKeys("#email", "ada"))
 	b.click("pay")
 	b.reads("name-wrong", "Please enter your name")
 	b.reads("email-wrong", "such as ada@example.org")
-	b.until("the first of them is where one types", `document.activeElement.id === "name" && document.activeElement.getAttribute("aria-invalid") === "true"`)
+	b.Until("the first of them is where one types", `document.activeElement.id === "name" && document.activeElement.getAttribute("aria-invalid") === "true"`)
 	if n := len(s.called("pay")); n != 0 {
 		t.Errorf("it was paid %d times", n)
 	}
-	b.do("filling in", chromedp.SendKeys("#name", "Ada"), chromedp.SendKeys("#email", "@example.org"))
+	b.Do("filling in", chromedp.SendKeys("#name", "Ada"), chromedp.SendKeys("#email", "@example.org"))
 	b.click("pay")
 	b.booked()
 }
@@ -175,8 +178,8 @@ func TestAReloadKeepsTheHoldAndTheServersClock(t *testing.T) {
 	b := openTab(t, s)
 	b.checkout()
 	s.change(func() { s.holds["h_proms_1"].expires = time.Now().Add(95 * time.Second) })
-	b.do("reloading", chromedp.Reload())
-	b.until("the clock is the server's", `/^1:3[0-5]$/.test(document.getElementById("left").textContent)`)
+	b.Do("reloading", chromedp.Reload())
+	b.Until("the clock is the server's", `/^1:3[0-5]$/.test(document.getElementById("left").textContent)`)
 	b.reads("spoken", "2 minutes left")
 	b.reads("chosen", "Block A01, row 1, seat 1")
 }
@@ -186,12 +189,12 @@ func TestWhenTheTimeIsOverThePageSaysSoAndLeadsBack(t *testing.T) {
 	s.change(func() { s.holdTime = 3 * time.Second })
 	b := openTab(t, s)
 	b.checkout()
-	b.until("it is over", seen("again"))
+	b.Until("it is over", browsertest.Seen("again"))
 	b.reads("say", "no money was taken")
-	b.until("nothing can be paid", `document.getElementById("form").hidden && document.body.dataset.state === "over"`)
-	b.do("going back", chromedp.Click("#again a"))
-	b.until("the picker is there", `document.body.dataset.page === "picker" && window.seatmap?.ready`)
-	b.until("nothing is offered to go on with", `document.getElementById("resume").hidden`)
+	b.Until("nothing can be paid", `document.getElementById("form").hidden && document.body.dataset.state === "over"`)
+	b.Do("going back", chromedp.Click("#again a"))
+	b.Until("the picker is there", `document.body.dataset.page === "picker" && window.seatmap?.ready`)
+	b.Until("nothing is offered to go on with", `document.getElementById("resume").hidden`)
 }
 
 func TestSeatsAreGivenBack(t *testing.T) {
@@ -199,7 +202,7 @@ func TestSeatsAreGivenBack(t *testing.T) {
 	b := openTab(t, s)
 	seats := b.checkout()
 	b.click("release")
-	b.until("the picker is there", `document.body.dataset.page === "picker" && window.seatmap?.ready`)
+	b.Until("the picker is there", `document.body.dataset.page === "picker" && window.seatmap?.ready`)
 	for _, seat := range seats {
 		b.is(seat, "free")
 	}
@@ -225,11 +228,11 @@ func TestAPaymentInAnotherWindowIsWaitedFor(t *testing.T) {
 	b := openTab(t, s)
 	b.checkout()
 	s.change(func() { s.holds["h_proms_1"].paying = true })
-	b.do("reloading", chromedp.Reload())
+	b.Do("reloading", chromedp.Reload())
 	b.reads("say", "under way in another window")
-	b.until("nothing can be paid twice", `document.getElementById("form").hidden`)
+	b.Until("nothing can be paid twice", `document.getElementById("form").hidden`)
 	s.change(func() { s.holds["h_proms_1"].paying = false })
-	b.until("it goes on", seen("form"))
+	b.Until("it goes on", browsertest.Seen("form"))
 }
 
 func TestAnEndedPaymentLeadsBack(t *testing.T) {
@@ -241,7 +244,7 @@ func TestAnEndedPaymentLeadsBack(t *testing.T) {
 			b.buyer("tok_ok")
 			s.fail("pay", &problem.Problem{Code: code, Status: http.StatusGone, Title: "It is over", Detail: "It is over, and no money was taken."})
 			b.click("pay")
-			b.until("it leads back", seen("again"))
+			b.Until("it leads back", browsertest.Seen("again"))
 		})
 	}
 }

@@ -11,23 +11,25 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 )
 
 // point is where on the page a seat is, once it is in sight.
 func (b *tab) point(seat string) (x, y float64) {
-	b.t.Helper()
-	at := b.value(fmt.Sprintf(`seatmap.show(%q).join(" ")`, seat))
+	b.T.Helper()
+	at := b.Value(fmt.Sprintf(`seatmap.show(%q).join(" ")`, seat))
 	if _, err := fmt.Sscan(at, &x, &y); err != nil {
-		b.t.Fatalf("the seat is at %q", at)
+		b.T.Fatalf("the seat is at %q", at)
 	}
 	return x, y
 }
 
 func (b *tab) click(id string) {
-	b.t.Helper()
-	b.do("pressing "+id, chromedp.Click("#"+id))
+	b.T.Helper()
+	b.Do("pressing "+id, chromedp.Click("#"+id))
 }
 
 // TestAStadiumIsDrawnAndMovesSmoothly prints what it measures. The limit is for a
@@ -38,10 +40,10 @@ func TestAStadiumIsDrawnAndMovesSmoothly(t *testing.T) {
 	began := time.Now()
 	b.picker()
 	t.Logf("opened and drawn in %v", time.Since(began).Round(time.Millisecond))
-	if got := b.value(`seatmap.cells`); got != "50000" {
+	if got := b.Value(`seatmap.cells`); got != "50000" {
 		t.Errorf("%s cells", got)
 	}
-	if got, err := strconv.Atoi(b.value(`(() => {
+	if got, err := strconv.Atoi(b.Value(`(() => {
 		const map = document.getElementById("map"), pixels = map.getContext("2d").getImageData(0, 0, map.width, map.height).data;
 		const seen = new Set();
 		for (let i = 0; i < pixels.length; i += 4) if (Math.max(pixels[i], pixels[i + 1], pixels[i + 2]) - Math.min(pixels[i], pixels[i + 1], pixels[i + 2]) > 80) seen.add(pixels[i] >> 6 << 4 | pixels[i + 1] >> 6 << 2 | pixels[i + 2] >> 6);
@@ -58,8 +60,8 @@ func TestAStadiumIsDrawnAndMovesSmoothly(t *testing.T) {
 		{"thousands of seats", `(document.getElementById("in").click(), document.getElementById("in").click(), true)`},
 		{"single seats", `(seatmap.show(seatmap.free(30000).at(-1)), true)`},
 	} {
-		b.until("the map is there", zoom.look)
-		b.until("the map is moved about", `(window.measured = "", (done => {
+		b.Until("the map is there", zoom.look)
+		b.Until("the map is moved about", `(window.measured = "", (done => {
 			const map = document.getElementById("map"), box = map.getBoundingClientRect(), between = [];
 			const send = (type, x, y) => map.dispatchEvent(new PointerEvent(type, { pointerId: 7, clientX: box.left + x, clientY: box.top + y }));
 			map.setPointerCapture = () => {}; // of a finger that only this script has
@@ -78,8 +80,8 @@ func TestAStadiumIsDrawnAndMovesSmoothly(t *testing.T) {
 			};
 			requestAnimationFrame(step);
 		})(result => { window.measured = result; }), true)`)
-		b.until("it is measured", `measured`)
-		got := b.value(`measured`)
+		b.Until("it is measured", `measured`)
+		got := b.Value(`measured`)
 		var n int
 		var paint50, paint95, frame50, frame95 float64
 		if _, err := fmt.Sscan(got, &n, &paint50, &paint95, &frame50, &frame95); err != nil {
@@ -97,27 +99,27 @@ func TestAClickChoosesASeatAndPutsItBack(t *testing.T) {
 	b := openTab(t, s).picker()
 	seat := b.freeSeat(1234)
 	x, y := b.point(seat)
-	b.do("clicking", chromedp.MouseClickXY(x, y))
+	b.Do("clicking", chromedp.MouseClickXY(x, y))
 	b.is(seat, "mine")
-	b.reads("chosen", b.value(`document.querySelector("#chosen span").textContent`))
+	b.reads("chosen", b.Value(`document.querySelector("#chosen span").textContent`))
 	b.reads("total", "1 ticket · €")
-	b.do("clicking again", chromedp.MouseClickXY(x, y))
+	b.Do("clicking again", chromedp.MouseClickXY(x, y))
 	b.is(seat, "free")
-	b.until("there is nothing to go on with", `document.getElementById("hold").disabled`)
+	b.Until("there is nothing to go on with", `document.getElementById("hold").disabled`)
 }
 
 func TestAClickFromAfarComesCloserFirst(t *testing.T) {
 	s := newStage(t, stadium())
 	b := openTab(t, s).picker()
-	b.until("it is a click on a block", `(() => { const box = document.getElementById("map").getBoundingClientRect(); window.at = [box.left + box.width / 2, box.top + box.height * 0.22]; return true })()`)
+	b.Until("it is a click on a block", `(() => { const box = document.getElementById("map").getBoundingClientRect(); window.at = [box.left + box.width / 2, box.top + box.height * 0.22]; return true })()`)
 	var x, y float64
-	if _, err := fmt.Sscan(b.value(`at.join(" ")`), &x, &y); err != nil {
+	if _, err := fmt.Sscan(b.Value(`at.join(" ")`), &x, &y); err != nil {
 		t.Fatal(err)
 	}
-	before := b.value(`seatmap.scale()`)
-	b.do("clicking", chromedp.MouseClickXY(x, y))
-	b.until("it is closer", `seatmap.scale() > 5 * `+before)
-	if got := b.value(`document.getElementById("chosen").children.length`); got != "0" {
+	before := b.Value(`seatmap.scale()`)
+	b.Do("clicking", chromedp.MouseClickXY(x, y))
+	b.Until("it is closer", `seatmap.scale() > 5 * `+before)
+	if got := b.Value(`document.getElementById("chosen").children.length`); got != "0" {
 		t.Error("a click on a thousand seats chose one")
 	}
 }
@@ -125,14 +127,14 @@ func TestAClickFromAfarComesCloserFirst(t *testing.T) {
 func TestTwoFingersZoom(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s).picker()
-	before := b.value(`seatmap.scale()`)
+	before := b.Value(`seatmap.scale()`)
 	touch := func(kind string, points ...[2]float64) {
 		t.Helper()
 		fingers := make([]*input.TouchPoint, len(points))
 		for i, p := range points {
 			fingers[i] = &input.TouchPoint{X: p[0], Y: p[1], ID: new(float64(i + 1))}
 		}
-		call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventType(kind), TouchPoints: fingers})
+		browsertest.Call(b.Tab, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventType(kind), TouchPoints: fingers})
 	}
 	touch("touchStart", [2]float64{300, 400})
 	touch("touchStart", [2]float64{300, 400}, [2]float64{400, 400})
@@ -141,13 +143,13 @@ func TestTwoFingersZoom(t *testing.T) {
 		touch("touchMove", [2]float64{300 - d, 400}, [2]float64{400 + d, 400})
 	}
 	touch("touchEnd")
-	b.until("the map is larger", `seatmap.scale() > 2 * `+before)
+	b.Until("the map is larger", `seatmap.scale() > 2 * `+before)
 }
 
 func TestASeatThatSomebodyTakesTurnsTakenWithoutAReload(t *testing.T) {
 	s := newStage(t, stadium())
 	b := openTab(t, s).picker()
-	b.until("the document is marked", `window.same = true`)
+	b.Until("the document is marked", `window.same = true`)
 	seat, other := b.freeSeat(100), b.freeSeat(40_000)
 	s.set(mapframe.Held, seat)
 	b.is(seat, "held")
@@ -157,7 +159,7 @@ func TestASeatThatSomebodyTakesTurnsTakenWithoutAReload(t *testing.T) {
 	s.set(mapframe.Free, other)
 	b.is(other, "free")
 	b.reads("summary", "49,999 of 50,000")
-	b.until("the page is the same", `window.same === true && document.body.dataset.link === "live"`)
+	b.Until("the page is the same", `window.same === true && document.body.dataset.link === "live"`)
 }
 
 func TestAfterAGapTheMapIsRightAgain(t *testing.T) {
@@ -167,23 +169,23 @@ func TestAfterAGapTheMapIsRightAgain(t *testing.T) {
 	seat := b.freeSeat(7)
 	s.set(mapframe.Held, seat)
 	b.is(seat, "held")
-	if got := b.value(`seatmap.state(seatmap.free(1)[0])`); got != "free" {
+	if got := b.Value(`seatmap.state(seatmap.free(1)[0])`); got != "free" {
 		t.Errorf("the frame that did not follow was applied: %s", got)
 	}
-	eventually(t, "it listens again", func() bool { return len(s.called("live")) >= 2 })
+	eventually.Holds(t, "it listens again", func() bool { return len(s.called("live")) >= 2 })
 }
 
 func TestWithoutAStreamTheMapIsPolledAndTheStreamIsTriedAgain(t *testing.T) {
 	s := newStage(t, hall())
 	s.change(func() { s.noLive = true })
 	b := openTab(t, s).picker()
-	b.until("it polls", `document.body.dataset.link === "polled"`)
+	b.Until("it polls", `document.body.dataset.link === "polled"`)
 	seat := b.freeSeat(7)
 	s.set(mapframe.Held, seat)
 	b.is(seat, "held")
 	b.reads("summary", "559 of 560")
 	s.change(func() { s.noLive = false })
-	b.until("it listens", `document.body.dataset.link === "live"`)
+	b.Until("it listens", `document.body.dataset.link === "live"`)
 	s.set(mapframe.Booked, seat)
 	b.is(seat, "booked")
 }
@@ -214,11 +216,11 @@ func TestARefusedHoldSaysWhichSeatsWentAndOffersOthers(t *testing.T) {
 	b.reads("repick", "Choose 2 again for me")
 	b.click("repick")
 	b.reads("total", "2 tickets")
-	if got := b.value(fmt.Sprintf(`seatmap.state(%q)`, seats[1])); got == "mine" {
+	if got := b.Value(fmt.Sprintf(`seatmap.state(%q)`, seats[1])); got == "mine" {
 		t.Error("it was chosen again")
 	}
 	b.click("hold")
-	b.until("the others are held", `document.body.dataset.page === "checkout"`)
+	b.Until("the others are held", `document.body.dataset.page === "checkout"`)
 }
 
 // The map tells of our own hold before its answer comes.
@@ -226,11 +228,11 @@ func TestOnesOwnHoldIsNotTakenBySomebodyElse(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s).picker()
 	seats := b.choose(2)
-	b.until("what is said is noted", `(window.heard = [], new MutationObserver(() => heard.push(document.getElementById("say").textContent)).observe(document.getElementById("say"), { childList: true, characterData: true, subtree: true }), true)`)
+	b.Until("what is said is noted", `(window.heard = [], new MutationObserver(() => heard.push(document.getElementById("say").textContent)).observe(document.getElementById("say"), { childList: true, characterData: true, subtree: true }), true)`)
 	s.change(func() { s.lose["hold"] = 1 }) // held, but the answer is lost: the map is first
 	b.click("hold")
-	b.until("the lost answer is found again", `document.body.dataset.page === "checkout" || !heard.some(text => text.includes("somebody else"))`)
-	b.until("the checkout is there", `document.body.dataset.page === "checkout"`)
+	b.Until("the lost answer is found again", `document.body.dataset.page === "checkout" || !heard.some(text => text.includes("somebody else"))`)
+	b.Until("the checkout is there", `document.body.dataset.page === "checkout"`)
 	if holds := s.called("hold"); len(holds) != 2 {
 		t.Errorf("asked %d times", len(holds))
 	}
@@ -254,19 +256,19 @@ func TestAVisitorWhoComesBackFindsTheirSeats(t *testing.T) {
 	for _, seat := range seats {
 		b.is(seat, "free")
 	}
-	b.until("the banner is gone", `document.getElementById("resume").hidden`)
+	b.Until("the banner is gone", `document.getElementById("resume").hidden`)
 	b.choose(1)
 	b.click("hold")
-	b.until("the next hold is begun", `document.body.dataset.page === "checkout"`)
+	b.Until("the next hold is begun", `document.body.dataset.page === "checkout"`)
 }
 
 func TestChosenForMeIsSideBySideAndInTheCategory(t *testing.T) {
 	s := newStage(t, stadium())
 	b := openTab(t, s).picker()
-	b.do("asking", chromedp.SetValue("#number", "5"), chromedp.SetValue("#category", "2"))
+	b.Do("asking", chromedp.SetValue("#number", "5"), chromedp.SetValue("#category", "2"))
 	b.click("choose")
 	b.reads("total", "5 tickets · €350.00")
-	names := strings.Split(b.value(`[...document.querySelectorAll("#chosen span:first-child")].map(name => name.textContent).join("|")`), "|")
+	names := strings.Split(b.Value(`[...document.querySelectorAll("#chosen span:first-child")].map(name => name.textContent).join("|")`), "|")
 	var first int
 	for i, name := range names {
 		row, number, _ := strings.Cut(name, ", seat ")
@@ -287,7 +289,7 @@ func TestAPassHasItsLimit(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s).picker()
 	b.choose(6)
-	if got := b.value(`seatmap.select(seatmap.free(1)[0])`); got != "false" {
+	if got := b.Value(`seatmap.select(seatmap.free(1)[0])`); got != "false" {
 		t.Error("a seventh seat was chosen")
 	}
 	b.reads("say", "at most 6")
@@ -297,15 +299,15 @@ func TestStandingPlacesAreChosenByNumber(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s).picker()
 	b.choose(1)
-	b.do("choosing", chromedp.SetValue("#areas select", "3"))
-	b.until("the change is noticed", `document.querySelector("#areas select").dispatchEvent(new Event("change"))`)
+	b.Do("choosing", chromedp.SetValue("#areas select", "3"))
+	b.Until("the change is noticed", `document.querySelector("#areas select").dispatchEvent(new Event("change"))`)
 	b.reads("total", "3 tickets · €150.00") // of one kind: the seat is put back
 	s.fail("hold", (&problem.Problem{Code: "area-short", Status: http.StatusConflict, Title: "Not that many are left"}).With("available", 2))
 	b.click("hold")
 	b.reads("say", "Only 2 places are left in Standing A")
 	b.reads("total", "2 tickets")
 	b.click("hold")
-	b.until("the checkout is there", `document.body.dataset.page === "checkout"`)
+	b.Until("the checkout is there", `document.body.dataset.page === "checkout"`)
 	b.reads("chosen", "2 × Standing A")
 	b.reads("total", "€100.00")
 }
@@ -313,29 +315,30 @@ func TestStandingPlacesAreChosenByNumber(t *testing.T) {
 func TestTheListDoesWhatTheMapDoesAndKeepsItsPlace(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s).picker()
-	b.do("opening", chromedp.Click("#list summary"))
-	b.until("it is there", `document.querySelectorAll("#seats button").length > 10`)
-	b.until("a button is focused", `(document.querySelectorAll("#seats button")[3].focus(), true)`)
-	b.do("pressing", chromedp.KeyEvent(" "))
+	b.Do("opening", chromedp.Click("#list summary"))
+	b.Until("it is there", `document.querySelectorAll("#seats button").length > 10`)
+	b.Until("a button is focused", `(document.querySelectorAll("#seats button")[3].focus(), true)`)
+	b.Do("pressing", chromedp.KeyEvent(" "))
 	b.reads("total", "1 ticket")
-	b.until("it is pressed", `document.activeElement.getAttribute("aria-pressed") === "true" && document.activeElement.getAttribute("aria-label").includes("mine")`)
+	b.Until("it is pressed", `document.activeElement.getAttribute("aria-pressed") === "true" && document.activeElement.getAttribute("aria-label").includes("mine")`)
 	neighbour := b.freeSeat(4)
 	s.set(mapframe.Booked, neighbour)
-	b.until("a change is shown", `[...document.querySelectorAll("#seats button")].some(button => button.getAttribute("aria-label").includes("booked"))`)
-	b.until("the focus is where it was", `document.activeElement === document.querySelectorAll("#seats button")[3]`)
+	b.Until("a change is shown", `[...document.querySelectorAll("#seats button")].some(button => button.getAttribute("aria-label").includes("booked"))`)
+	b.Until("the focus is where it was", `document.activeElement === document.querySelectorAll("#seats button")[3]`)
 	b.reads("list", "free)")
 }
 
 func TestWithoutACanvasTheListIsEnough(t *testing.T) {
 	s := newStage(t, hall())
-	b := openTab(t, s).before(`HTMLCanvasElement.prototype.getContext = () => null;`)
+	b := openTab(t, s)
+	b.Before(`HTMLCanvasElement.prototype.getContext = () => null;`)
 	b.picker()
-	b.until("a seat of the list is pressed", `(document.querySelector('#seats button[aria-disabled="false"]').click(), true)`)
+	b.Until("a seat of the list is pressed", `(document.querySelector('#seats button[aria-disabled="false"]').click(), true)`)
 	b.reads("total", "1 ticket")
 	b.click("choose")
 	b.reads("total", "2 tickets")
 	b.click("hold")
-	b.until("the checkout is there", `document.body.dataset.page === "checkout"`)
+	b.Until("the checkout is there", `document.body.dataset.page === "checkout"`)
 }
 
 func TestWhatIsLeftIsToldTruthfully(t *testing.T) {
@@ -354,8 +357,8 @@ func TestWhatIsLeftIsToldTruthfully(t *testing.T) {
 	b.reads("summary", "Everything is held by others right now. Some may come back from 06:30:15 PM on")
 	s.change(func() { fill(2) })
 	b.reads("summary", "Sold out")
-	b.until("nothing is offered", `!document.getElementById("choose").checkVisibility()`)
-	b.until("the way out is", `document.getElementById("leave").checkVisibility() && document.getElementById("leave").pathname === "/done"`)
+	b.Until("nothing is offered", `!document.getElementById("choose").checkVisibility()`)
+	b.Until("the way out is", `document.getElementById("leave").checkVisibility() && document.getElementById("leave").pathname === "/done"`)
 }
 
 func TestAVisitThatEndedSaysHowToComeBack(t *testing.T) {
@@ -365,16 +368,16 @@ func TestAVisitThatEndedSaysHowToComeBack(t *testing.T) {
 	s.fail("hold", &problem.Problem{Code: "pass-required", Status: http.StatusUnauthorized, Title: "A pass is needed"})
 	b.click("hold")
 	b.reads("say", "Reload the page to come in again")
-	b.until("the seat is still chosen", `!document.getElementById("hold").disabled`)
+	b.Until("the seat is still chosen", `!document.getElementById("hold").disabled`)
 }
 
 func TestKeysMoveTheMap(t *testing.T) {
 	s := newStage(t, hall())
 	b := openTab(t, s).picker()
-	b.do("focusing", chromedp.Focus("#map"))
-	before := b.value(`seatmap.scale()`)
-	b.do("pressing", chromedp.KeyEvent("+"))
-	b.until("it is larger", `seatmap.scale() > `+before)
-	b.do("pressing", chromedp.KeyEvent("0"))
-	b.until("everything is in sight", `seatmap.scale() === `+before)
+	b.Do("focusing", chromedp.Focus("#map"))
+	before := b.Value(`seatmap.scale()`)
+	b.Do("pressing", chromedp.KeyEvent("+"))
+	b.Until("it is larger", `seatmap.scale() > `+before)
+	b.Do("pressing", chromedp.KeyEvent("0"))
+	b.Until("everything is in sight", `seatmap.scale() === `+before)
 }

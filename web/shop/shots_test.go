@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 )
@@ -33,61 +33,61 @@ func TestShots(t *testing.T) {
 		"picker": func(s *stage, b *tab) { b.picker() },
 		"chosen": func(s *stage, b *tab) {
 			b.picker()
-			b.do("choosing", chromedp.Click("#choose"))
-			b.until("chosen", `!document.getElementById("hold").disabled`)
+			b.Do("choosing", chromedp.Click("#choose"))
+			b.Until("chosen", `!document.getElementById("hold").disabled`)
 		},
 		"middle": func(s *stage, b *tab) {
 			b.picker()
 			for range 5 {
-				b.do("zooming", chromedp.Click("#in"))
+				b.Do("zooming", chromedp.Click("#in"))
 			}
 		},
 		"taken": func(s *stage, b *tab) {
 			b.picker()
 			seats := []string{b.freeSeat(0), b.freeSeat(1)}
 			for _, seat := range seats {
-				b.until("selected", `seatmap.select("`+seat+`")`)
+				b.Until("selected", `seatmap.select("`+seat+`")`)
 			}
 			s.set(mapframe.Held, seats[0])
-			b.until("told", seen("say"))
+			b.Until("told", browsertest.Seen("say"))
 		},
 		"list": func(s *stage, b *tab) {
 			b.picker()
-			b.do("opening", chromedp.Click("#list summary"))
+			b.Do("opening", chromedp.Click("#list summary"))
 		},
 		"checkout": func(s *stage, b *tab) { b.checkout() },
 		"wrong": func(s *stage, b *tab) {
 			b.checkout()
-			b.do("paying nothing", chromedp.Click("#pay"))
+			b.Do("paying nothing", chromedp.Click("#pay"))
 		},
 		"declined": func(s *stage, b *tab) {
 			b.checkout()
 			b.buyer("tok_declined")
-			b.do("paying", chromedp.Click("#pay"))
-			b.until("told", seen("say"))
+			b.Do("paying", chromedp.Click("#pay"))
+			b.Until("told", browsertest.Seen("say"))
 		},
 		"pending": func(s *stage, b *tab) {
 			s.change(func() { s.pending = 1000 })
 			b.checkout()
 			b.buyer("tok_pending")
-			b.do("paying", chromedp.Click("#pay"))
-			b.until("pending", `document.body.dataset.state === "pending"`)
+			b.Do("paying", chromedp.Click("#pay"))
+			b.Until("pending", `document.body.dataset.state === "pending"`)
 		},
 		"expired": func(s *stage, b *tab) {
 			s.change(func() { s.holdTime = 2 * time.Second })
 			b.checkout()
-			b.until("over", seen("again"))
+			b.Until("over", browsertest.Seen("again"))
 		},
 		"booking": func(s *stage, b *tab) {
 			b.checkout()
 			b.buyer("tok_ok")
-			b.do("paying", chromedp.Click("#pay"))
-			b.until("booked", `document.body.dataset.state === "booked"`)
+			b.Do("paying", chromedp.Click("#pay"))
+			b.Until("booked", `document.body.dataset.state === "booked"`)
 		},
 		"resume": func(s *stage, b *tab) {
 			b.checkout()
 			b.picker()
-			b.until("resumed", seen("resume"))
+			b.Until("resumed", browsertest.Seen("resume"))
 		},
 		"soldout": func(s *stage, b *tab) {
 			s.change(func() {
@@ -102,8 +102,8 @@ func TestShots(t *testing.T) {
 		},
 		"unreachable": func(s *stage, b *tab) {
 			s.fail("get", &problem.Problem{Code: "hold-unknown", Status: http.StatusNotFound, Title: "There is no such hold"})
-			b.open("/checkout/h_1")
-			b.until("told", seen("again"))
+			b.Open("/checkout/h_1")
+			b.Until("told", browsertest.Seen("again"))
 		},
 	} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -127,11 +127,10 @@ func TestShots(t *testing.T) {
 					s.set(mapframe.Held, held...)
 					s.set(mapframe.Booked, booked...)
 					b := openTab(t, s)
-					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: dims[0], Height: dims[1], DeviceScaleFactor: 1, Mobile: size != "desktop"})
-					call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+					b.Screen(dims[0], dims[1], scheme)
 					play(s, b)
-					b.value(`new Promise(done => setTimeout(done, 300))`)
-					picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+					b.Value(`new Promise(done => setTimeout(done, 300))`)
+					picture, err := chromedp.Run(b.Ctx, chromedp.CaptureScreenshot())
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -21,23 +21,6 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/internal/seatplan"
 )
 
-// patience bounds every wait of a test; it is long because machines are busy.
-const patience = 30 * time.Second
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 // venue is a plan with all that is derived of it, made once: 50,000 seats take a while.
 type venue struct {
 	layout   []byte
