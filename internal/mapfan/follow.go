@@ -45,6 +45,7 @@ type Followers struct {
 	clock   clock.Clock
 	viewers int
 	idle    time.Duration
+	largest int64 // bytes of a layout
 	client  *http.Client
 
 	ctx     context.Context //nolint:containedctx // ends with Close; followers outlive requests
@@ -84,7 +85,7 @@ func Follow(base string, limits Limits, clk clock.Clock, log *slog.Logger) *Foll
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Followers{
 		base: strings.TrimSuffix(base, "/"), log: log, clock: clk,
-		viewers: cmp.Or(limits.Viewers, DefaultViewers), idle: cmp.Or(limits.Idle, DefaultIdle),
+		viewers: cmp.Or(limits.Viewers, DefaultViewers), idle: cmp.Or(limits.Idle, DefaultIdle), largest: maxLayout,
 		client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}, //nolint:errcheck // it is one
 		ctx:    ctx, cancel: cancel, documents: NewDocuments(),
 		events: make(map[string]*follower), unknown: make(map[string]time.Time),

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
@@ -67,7 +68,7 @@ func TestTheLastMapStaysWhileTheAllocatorIsAwayAndGoesOnAfterwards(t *testing.T)
 	w.sees(1, mapframe.Booked)
 
 	a.stop()
-	eventually(t, "the loss is noticed", func() bool { return f.Stats().Connected == 0 })
+	eventually.Holds(t, "the loss is noticed", func() bool { return f.Stats().Connected == 0 })
 	if got := look(t, f, "arena"); got != c {
 		t.Fatal("the map was let go")
 	}
@@ -149,7 +150,7 @@ func TestWhatDoesNotFitIsHealedByANewSnapshot(t *testing.T) {
 			}
 			f := follow(t, a, Limits{}, clock.System())
 			c := look(t, f, "arena")
-			eventually(t, "the map is right again", func() bool {
+			eventually.Holds(t, "the map is right again", func() bool {
 				_, at, ok := c.Snapshot()
 				return ok && at.Ver == 1
 			})
@@ -165,7 +166,7 @@ func TestAnUnknownEventIsAskedForOnceInAWhile(t *testing.T) {
 		if _, err := f.Channel(t.Context(), "none"); !errors.Is(err, ErrUnknown) {
 			t.Fatalf("got %v", err)
 		}
-		eventually(t, "it is let go", func() bool { return f.Stats().Events == 0 })
+		eventually.Holds(t, "it is let go", func() bool { return f.Stats().Events == 0 })
 	}
 	if got := len(a.streams()); got != 1 {
 		t.Errorf("the allocator was asked %d times", got)
@@ -227,12 +228,12 @@ func TestAnEventNobodyLooksAtIsLetGo(t *testing.T) {
 		t.Fatal("a watched event was let go")
 	}
 	_ = w.conn.CloseNow()
-	eventually(t, "nobody watches", func() bool { return f.Stats().Viewers == 0 })
-	eventually(t, "it is let go", func() bool {
+	eventually.Holds(t, "nobody watches", func() bool { return f.Stats().Viewers == 0 })
+	eventually.Holds(t, "it is let go", func() bool {
 		clk.Advance(lookEvery)
 		return f.Stats().Events == 0
 	})
-	eventually(t, "the allocator is rid of it", func() bool { return source.Viewers() == 0 })
+	eventually.Holds(t, "the allocator is rid of it", func() bool { return source.Viewers() == 0 })
 	look(t, f, "arena") // and it comes again when somebody does
 }
 
@@ -279,7 +280,7 @@ func TestAnAllocatorThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
 	f := follow(t, a, Limits{Idle: 1000 * time.Hour}, clk)
 	t.Cleanup(func() { close(silent) })
 	look(t, f, "arena")
-	eventually(t, "a ping goes without an answer, and a new connection is made", func() bool {
+	eventually.Holds(t, "a ping goes without an answer, and a new connection is made", func() bool {
 		clk.Advance(lookEvery)
 		return tries.Load() > 1
 	})
@@ -309,5 +310,21 @@ func TestALayoutComesFromTheAllocatorOnce(t *testing.T) {
 	}
 	if _, err := f.Layout(t.Context(), "arena", other); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("one that is not there while the allocator is away: %v", err)
+	}
+}
+
+func TestALayoutHasALimit(t *testing.T) {
+	t.Parallel()
+	plain, hash := layout()
+	a := newAllocator(t, nil)
+	a.layouts[hash] = plain
+	f := follow(t, a, Limits{}, clock.System())
+	f.largest = int64(len(plain)) - 1
+	if _, err := f.Layout(t.Context(), "arena", hash); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	f.largest++
+	if _, err := f.Layout(t.Context(), "arena", hash); err != nil {
+		t.Errorf("one of just that size: %v", err)
 	}
 }

@@ -9,33 +9,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds every wait of a test; it is long because machines are busy.
-const patience = 20 * time.Second
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
 
 // channel is one with a map of free cells at 1.0 and counts.
 func channel(t testing.TB, viewers, cells int) *Channel {
@@ -93,7 +76,7 @@ func (a *allocator) start(t testing.TB) {
 	a.Server = httptest.NewUnstartedServer(mux)
 	if a.address != "" {
 		_ = a.Listener.Close()
-		eventually(t, "the address is free again", func() bool {
+		eventually.Holds(t, "the address is free again", func() bool {
 			l, err := net.Listen("tcp", a.address)
 			a.Listener = l
 			return err == nil
@@ -200,7 +183,7 @@ func watch(t testing.TB, address string) *watcher {
 // read takes one frame in; the error is that of the connection.
 func (w *watcher) read() error {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), eventually.Patience)
 	defer cancel()
 	_, raw, err := w.conn.Read(ctx)
 	if err != nil {

@@ -38,12 +38,12 @@ func (f *Followers) fetch(ctx context.Context, path string) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("asking for a layout: %s", reply.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(reply.Body, maxLayout+1))
+	body, err := io.ReadAll(io.LimitReader(reply.Body, f.largest+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading a layout: %w", err)
 	}
-	if len(body) > maxLayout {
-		return nil, fmt.Errorf("reading a layout: more than %d bytes", maxLayout)
+	if int64(len(body)) > f.largest {
+		return nil, fmt.Errorf("reading a layout: more than %d bytes", f.largest)
 	}
 	return body, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
@@ -64,10 +65,10 @@ func TestWhatIsNoStreamIsRefused(t *testing.T) {
 	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
 		t.Errorf("without the subprotocol: %v", err)
 	}
-	eventually(t, "refused ones take no room", func() bool { return c.Viewers() == 0 })
+	eventually.Holds(t, "refused ones take no room", func() bool { return c.Viewers() == 0 })
 
 	watch(t, address)
-	eventually(t, "it is full", func() bool { return c.Viewers() == 1 })
+	eventually.Holds(t, "it is full", func() bool { return c.Viewers() == 1 })
 	if got := get(""); got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 		t.Errorf("one too many: %d, Retry-After %q", got.StatusCode, got.Header.Get("Retry-After"))
 	}
@@ -78,7 +79,7 @@ func TestAConnectionThatTakesNothingInIsEndedAndToldWhy(t *testing.T) {
 	c := channel(t, 10, mapframe.MaxCells)
 	w := watch(t, serve(t, c))
 	s := mapframe.Snapshot{At: mapframe.Version{Epoch: 1}, Cells: mapframe.MaxCells, Bits: make([]byte, mapframe.BitsLen(mapframe.MaxCells))}
-	eventually(t, "it is dropped", func() bool { // its socket takes some megabytes first
+	eventually.Holds(t, "it is dropped", func() bool { // its socket takes some megabytes first
 		s.At.Ver++
 		if err := c.Reset(s); err != nil {
 			t.Fatal(err)
@@ -99,16 +100,16 @@ func TestAViewerWhoLeavesMakesRoom(t *testing.T) {
 	t.Parallel()
 	c := channel(t, 10, 100)
 	w := watch(t, serve(t, c))
-	eventually(t, "it is here", func() bool { return c.Viewers() == 1 })
+	eventually.Holds(t, "it is here", func() bool { return c.Viewers() == 1 })
 	_ = w.conn.CloseNow()
-	eventually(t, "it is gone", func() bool { return c.Viewers() == 0 })
+	eventually.Holds(t, "it is gone", func() bool { return c.Viewers() == 0 })
 }
 
 func TestClosingEndsEveryStream(t *testing.T) {
 	t.Parallel()
 	c := channel(t, 10, 100)
 	w := watch(t, serve(t, c))
-	eventually(t, "it is here", func() bool { return c.Viewers() == 1 })
+	eventually.Holds(t, "it is here", func() bool { return c.Viewers() == 1 })
 	c.Close()
 	for {
 		if err := w.read(); err != nil {
@@ -149,7 +150,7 @@ func TestAQuietStreamIsPinged(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "a ping comes", func() bool {
+	eventually.Holds(t, "a ping comes", func() bool {
 		clk.Advance(pingEvery)
 		select {
 		case <-pinged:

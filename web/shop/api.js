@@ -15,7 +15,7 @@ const offline = { code: "offline", title: "The connection is lost. Nothing is lo
 const words = {
 	"pass-required": "Your visit has ended. Reload the page to come in again.",
 	"pass-expired": "Your visit has ended. Reload the page to come in again.",
-	"hold-unknown": "These seats are not held for you any more. No money was taken.",
+	"hold-unknown": "These seats are not held for you any more. If you have paid for them, they are on your booking's page.",
 	"hold-not-yours": "These seats are held in another browser.",
 	"booking-unknown": "There is no booking under this address. If you paid, look for the address you had after paying.",
 };

@@ -11,6 +11,7 @@ export const MINE = 9;
 
 const PICTURES = [768, 1536, 3072]; // longest sides in pixels: 3072² × 4 B = 38 MB at most, 50 MB with the others
 const SHARP = 1.6; // how much the largest may be enlarged
+const CLOSE = 14; // px from seat to seat from which on they are drawn one by one: 2,000 on a large screen
 const MANY = 4000; // changes from which on painting everything is quicker
 
 export class SeatCanvas {
@@ -260,7 +261,7 @@ export class SeatCanvas {
 		context.fillStyle = this.color.ground;
 		context.fillRect(0, 0, canvas.width, canvas.height);
 		const largest = this.pictures.at(-1);
-		if (view.scale <= largest.scale * SHARP) {
+		if (view.scale <= largest.scale * SHARP && this.plan.pitch * view.scale < CLOSE * this.ratio) {
 			const { image, scale } = this.pictures.find(picture => view.scale <= picture.scale) ?? largest;
 			const factor = view.scale / scale;
 			context.drawImage(image, -view.x * view.scale, -view.y * view.scale, image.width * factor, image.height * factor);
