@@ -25,27 +25,11 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/allocator/redislock"
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds every wait of a test; it is long because machines are busy.
-const patience = 20 * time.Second
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
 
 // world is a hall of 20 seats and 10 standing places whose locks are in a real
 // Redis, its maps, and a server that shows them.
@@ -108,7 +92,7 @@ func (w *world) hold(id string, seats ...int) {
 // until moves the time on until something holds.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	eventually(w.t, what, func() bool {
+	eventually.Holds(w.t, what, func() bool {
 		w.clock.Advance(defaultTick)
 		return holds()
 	})

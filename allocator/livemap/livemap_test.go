@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-tickets/caddy-tickets/allocator"
 	"github.com/caddy-tickets/caddy-tickets/allocator/lockstest"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/mapframe"
 )
 
@@ -57,11 +58,11 @@ func TestViewersCostNeitherServerAnything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.get(w.hall.Slug + "/summary") // followed from here on
-	eventually(t, "the first tick is over", func() bool { return w.asked.Load() == 2 })
+	eventually.Holds(t, "the first tick is over", func() bool { return w.asked.Load() == 2 })
 	before := w.catalog.asked
 	for range 10 {
 		v := w.watch("")
-		eventually(t, "it has the map", func() bool { return v.sees(0) == mapframe.Free })
+		eventually.Holds(t, "it has the map", func() bool { return v.sees(0) == mapframe.Free })
 		for range 10 {
 			for _, path := range []string{"/availability", "/summary"} {
 				if got := w.get(w.hall.Slug + path); got.status != http.StatusOK || got.header.Get("Cache-Control") != "public, max-age=0, s-maxage=1" {
@@ -85,7 +86,7 @@ func TestChangesOfOneTickAreOneFrame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	v := w.watch("")
-	eventually(t, "it has the map and counts", func() bool { return v.frames(mapframe.KindCounts) == 1 })
+	eventually.Holds(t, "it has the map and counts", func() bool { return v.frames(mapframe.KindCounts) == 1 })
 	for i := range 10 {
 		w.hold(fmt.Sprint("h", i), i)
 	}
@@ -119,7 +120,7 @@ func TestASummaryTellsTheFourStates(t *testing.T) {
 	if s = w.summary(); s.Held != 30 || s.NextReleaseAt == nil || s.NextReleaseAt.Nanosecond() != 0 || time.Until(*s.NextReleaseAt) > time.Minute {
 		t.Errorf("all held: %+v", s)
 	}
-	eventually(t, "viewers are told", func() bool {
+	eventually.Holds(t, "viewers are told", func() bool {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		return v.counts.State == StateAllHeld
@@ -151,14 +152,14 @@ func TestAViewerResumesWhereItLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := w.watch("")
-	eventually(t, "it has the map", func() bool { return first.sees(0) == mapframe.Free })
+	eventually.Holds(t, "it has the map", func() bool { return first.sees(0) == mapframe.Free })
 	first.mu.Lock()
 	at := first.state.At()
 	first.mu.Unlock()
 	w.hold("h1", 7)
 	w.until("the change is known", func() bool { return first.sees(7) == mapframe.Held })
 	second := w.watch("?from=" + at.String())
-	eventually(t, "it is up to date", func() bool { return second.frames(mapframe.KindDelta) == 1 })
+	eventually.Holds(t, "it is up to date", func() bool { return second.frames(mapframe.KindDelta) == 1 })
 	if second.frames(mapframe.KindSnapshot) != 0 {
 		t.Error("it was sent the whole map")
 	}
@@ -221,7 +222,7 @@ func TestTheStoreBeingAwayStopsNoMap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	v := w.watch("")
-	eventually(t, "it has the map", func() bool { return v.sees(5) == mapframe.Free })
+	eventually.Holds(t, "it has the map", func() bool { return v.sees(5) == mapframe.Free })
 	w.catalog.change(func(c *catalog) { c.err = allocator.ErrUnavailable })
 	w.until("it is noticed", func() bool { return w.log.count("live map is not refreshed") == 1 })
 	w.hold("h1", 5)
@@ -254,10 +255,10 @@ func TestAnEventNobodyAsksAboutIsNotFollowed(t *testing.T) {
 		defer w.maps.mu.Unlock()
 		return len(w.maps.feeds) > 0
 	}
-	eventually(t, "it has the map", func() bool { return v.sees(0) == mapframe.Free })
+	eventually.Holds(t, "it has the map", func() bool { return v.sees(0) == mapframe.Free })
 	asked := w.asked.Load()
 	w.clock.Advance(2 * defaultIdle)
-	eventually(t, "it went on", func() bool { return w.asked.Load() > asked })
+	eventually.Holds(t, "it went on", func() bool { return w.asked.Load() > asked })
 	if !following() {
 		t.Fatal("a map that somebody watches was let go")
 	}
@@ -311,8 +312,8 @@ func TestCloseEndsEveryStreamAndTakesNoMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	v := w.watch("")
-	eventually(t, "it has the map", func() bool { return v.sees(0) == mapframe.Free })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	eventually.Holds(t, "it has the map", func() bool { return v.sees(0) == mapframe.Free })
+	ctx, cancel := context.WithTimeout(t.Context(), eventually.Patience)
 	defer cancel()
 	if err := w.maps.Close(ctx); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 )
 
 // own starts servers that the test may take away.
@@ -26,18 +27,18 @@ func TestTheStackOutlivesALossOfRedis(t *testing.T) {
 	s := startStack(t, append(flags, "--rate", "1/m")...)
 	w := waitAll(t, s, 20)
 	redis.Kill()
-	eventually(t, "the allocator says that it is not ready", 20*time.Second, func() bool {
+	eventually.Within(t, 20*time.Second, "the allocator says that it is not ready", func() bool {
 		return status(t.Context(), s.Allocator+"/readyz") == http.StatusServiceUnavailable
 	})
 	if got := status(t.Context(), s.FanPage); got != http.StatusOK {
 		t.Errorf("without Redis the fan page answers %d", got)
 	}
 	redis.Start()
-	eventually(t, "the allocator is ready again", 30*time.Second, func() bool {
+	eventually.Within(t, 30*time.Second, "the allocator is ready again", func() bool {
 		return status(t.Context(), s.Allocator+"/readyz") == http.StatusOK
 	})
 	s.edit(t, "admit 1/m", "admit 60000/m")
-	eventually(t, "everybody who waited is admitted", 30*time.Second, func() bool { return w.admitted.Load()+w.dropped.Load() == 20 })
+	eventually.Within(t, 30*time.Second, "everybody who waited is admitted", func() bool { return w.admitted.Load()+w.dropped.Load() == 20 })
 	if n := w.dropped.Load(); n > 0 {
 		t.Errorf("%d of 20 waiting fans lost their place", n)
 	}
@@ -47,14 +48,14 @@ func TestTheAllocatorOutlivesALossOfPostgres(t *testing.T) {
 	_, postgres, flags := own(t)
 	s := startStack(t, flags...)
 	postgres.Kill()
-	eventually(t, "the allocator says that it is not ready", 20*time.Second, func() bool {
+	eventually.Within(t, 20*time.Second, "the allocator says that it is not ready", func() bool {
 		return status(t.Context(), s.Allocator+"/readyz") == http.StatusServiceUnavailable
 	})
 	if got := status(t.Context(), s.FanPage); got != http.StatusOK {
 		t.Errorf("without PostgreSQL the fan page answers %d", got)
 	}
 	postgres.Start()
-	eventually(t, "the allocator is ready again", 30*time.Second, func() bool {
+	eventually.Within(t, 30*time.Second, "the allocator is ready again", func() bool {
 		return status(t.Context(), s.Allocator+"/readyz") == http.StatusOK
 	})
 	if status(t.Context(), s.Allocator+"/v1/events/arena") == 0 {
@@ -67,7 +68,7 @@ func TestAKilledAllocatorComesBackToTheSameSale(t *testing.T) {
 	if err := syscall.Kill(s.AllocatorPID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the allocator answers again", 30*time.Second, func() bool {
+	eventually.Within(t, 30*time.Second, "the allocator answers again", func() bool {
 		return strings.Contains(body(t.Context(), s.Allocator+"/v1/events/arena/summary"), `"capacity":500`)
 	})
 	s.AllocatorPID = 0 // its successor is the demo's to stop
@@ -86,7 +87,7 @@ func TestTheAllocatorSaysWhichServerIsMissingAtTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	eventually(t, "it names the missing server", 30*time.Second, func() bool {
+	eventually.Within(t, 30*time.Second, "it names the missing server", func() bool {
 		text := strings.ToLower(out.String())
 		return strings.Contains(text, "postgres") || strings.Contains(text, "database")
 	})

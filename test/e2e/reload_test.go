@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 )
 
 // edit changes the demo's Caddyfile and reloads the edge with it.
@@ -43,11 +45,11 @@ func TestAReloadedRateActsWithinASecondAndDropsNobody(t *testing.T) {
 	}
 	s.edit(t, "admit 1/m", "admit 60000/m")
 	reloaded := time.Now()
-	eventually(t, "the new rate admits fans", 5*time.Second, func() bool { return w.admitted.Load() > before })
+	eventually.Within(t, 5*time.Second, "the new rate admits fans", func() bool { return w.admitted.Load() > before })
 	if took := time.Since(reloaded); took > time.Second {
 		t.Errorf("the new rate took %s to act, want at most a second", took)
 	}
-	eventually(t, "every waiting fan is admitted", 30*time.Second, func() bool { return w.admitted.Load()+w.dropped.Load() == fans })
+	eventually.Within(t, 30*time.Second, "every waiting fan is admitted", func() bool { return w.admitted.Load()+w.dropped.Load() == fans })
 	if n := w.dropped.Load(); n > 0 {
 		t.Errorf("%d of %d waiting fans were dropped", n, fans)
 	}

@@ -138,22 +138,6 @@ func status(ctx context.Context, url string) int {
 	return response.StatusCode
 }
 
-// eventually asks until it holds, and fails the test after a while.
-func eventually(t *testing.T, what string, within time.Duration, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within %s: %s", within, what)
-		case <-tick.C:
-		}
-	}
-}
-
 // lockedBuffer is written by a process and read by the test.
 type lockedBuffer struct {
 	mu  sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/pow"
 	"github.com/caddy-tickets/caddy-tickets/internal/rehearse"
 )
@@ -59,7 +60,7 @@ func waitAll(t *testing.T, s *stack, n int) *waiting {
 		fan := join(t, s, i)
 		w.done.Go(func() { w.follow(ctx, fan) })
 	}
-	eventually(t, "every fan hears its position", time.Minute, func() bool { return w.heard.Load() == int64(n) })
+	eventually.Within(t, time.Minute, "every fan hears its position", func() bool { return w.heard.Load() == int64(n) })
 	return w
 }
 
