@@ -33,7 +33,7 @@ func (h *Handler) serveJoin(w http.ResponseWriter, r *http.Request) error {
 	if wantsPage(r) {
 		return h.back(w, r, "")
 	}
-	status := h.statusOf(joined.Token, seenBy(r))
+	status := h.statusOf(joined.Token, joined.Position)
 	if joined.State == queue.Active { // the reply to an earlier claim was lost
 		status.State = room.FanActive
 	}

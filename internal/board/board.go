@@ -42,13 +42,26 @@ func (b *Board) Made() time.Time { return b.made }
 
 // Position is the number of places ahead of the score, plus one. Between two
 // entries it is the later one's, so nobody is promised more than is true. A
-// score that is not in the queue gets the position it would have.
+// score that is not in the queue gets the position it would have. A place that
+// is younger than the picture gets 0: thousands may have joined before it since,
+// and all of them would be told the same.
 func (b *Board) Position(s place.Score) int {
 	i, _ := slices.BinarySearch(b.scores, s)
-	if i == len(b.scores) {
-		return b.waiting + 1
+	if i < len(b.scores) {
+		return int(b.ranks[i]) + 1
 	}
-	return int(b.ranks[i]) + 1
+	if b.younger(s) {
+		return 0
+	}
+	return b.waiting + 1
+}
+
+// younger says whether a place was given after the picture was taken.
+func (b *Board) younger(s place.Score) bool {
+	if s >= place.DeprioritisedBase {
+		s -= place.DeprioritisedBase - place.LiveBase
+	}
+	return s >= place.LiveBase && place.LiveTime(s).After(b.made)
 }
 
 // The encoding, big-endian, made by board.lua:

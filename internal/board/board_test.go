@@ -13,7 +13,7 @@ import (
 // encode does what board.lua does.
 func encode(scores []place.Score) []byte {
 	raw := []byte{version}
-	raw = binary.BigEndian.AppendUint64(raw, 1_700_000_000_000)
+	raw = binary.BigEndian.AppendUint64(raw, 1_800_000_000_000)
 	raw = binary.BigEndian.AppendUint64(raw, uint64(len(scores)))
 	for rank, last := 0, -1; rank < len(scores) && rank != last; {
 		score := uint64(scores[rank])
@@ -56,6 +56,34 @@ func TestAPositionIsExactForTheFirstThousandAndCloseBeyond(t *testing.T) {
 		}
 		if got := b.Position(all[n-1] + 1); got != n+1 {
 			t.Fatalf("behind the last: %d", got)
+		}
+	}
+}
+
+// Thousands join between two boards. All of them are behind the last that the
+// picture knows, and none of them may be told to be the next.
+func TestAPlaceThatIsYoungerThanTheBoardHasNoPositionYet(t *testing.T) {
+	b, err := Decode(encode(scores(10)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := place.LiveScore(b.Made())
+	for name, tt := range map[string]struct {
+		score place.Score
+		want  int
+	}{
+		"in the same moment":          {made, 11},
+		"a microsecond later":         {made + 1, 0},
+		"a second later":              {made + 1_000_000, 0},
+		"deprioritised, later":        {made + 1 + place.DeprioritisedBase - place.LiveBase, 0},
+		"deprioritised, before":       {made - 1 + place.DeprioritisedBase - place.LiveBase, 11},
+		"older, and not in the queue": {made - 1, 11},
+		"drawn, and not in the queue": {7, 1},
+		"one that the board has":      {scores(10)[4], 5},
+		"between two that it has":     {scores(10)[4] + 1, 6},
+	} {
+		if got := b.Position(tt.score); got != tt.want {
+			t.Errorf("%s: position %d, want %d", name, got, tt.want)
 		}
 	}
 }

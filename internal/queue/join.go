@@ -33,6 +33,7 @@ type Placing struct {
 	Score      place.Score // 0 unless State is Waiting
 	Generation uint32
 	Fresh      bool // the place is new; else it was there before
+	Position   int  // of a new live place, exact; 0 where it was not looked up
 }
 
 // MaxBatch is the most entries of one script call. Lua unpacks at most about
@@ -89,8 +90,11 @@ func placings(got []int64, n int) ([]Placing, error) {
 	out := make([]Placing, n)
 	generation, base := uint32(got[0]), got[1]
 	if base >= 0 {
+		if len(got) != 3 {
+			return nil, errReply
+		}
 		for i := range out {
-			out[i] = Placing{Waiting, place.Score(base + int64(i)), generation, true}
+			out[i] = Placing{Waiting, place.Score(base + int64(i)), generation, true, int(got[2]) + i + 1}
 		}
 		return out, nil
 	}
@@ -101,7 +105,7 @@ func placings(got []int64, n int) ([]Placing, error) {
 		state, score := got[2+2*i], place.Score(got[3+2*i])
 		switch state {
 		case 1, 2:
-			out[i] = Placing{Waiting, score, generation, state == 1}
+			out[i] = Placing{State: Waiting, Score: score, Generation: generation, Fresh: state == 1}
 		case 3:
 			out[i] = Placing{State: Turn, Generation: generation}
 		case 4:

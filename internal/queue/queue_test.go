@@ -553,3 +553,32 @@ func TestQ2PositionsNeverGoUp(t *testing.T) {
 		}
 	}
 }
+
+// A burst is told its real positions at the join: the board that would say them is
+// made later.
+func TestANewPlaceKnowsItsPosition(t *testing.T) {
+	t.Parallel()
+	q, _ := setup(t, fast)
+	join(t, q, Entry{Visitor: visitor(t), Deprioritised: true}) // behind all others
+	crowd(t, q, 700)
+	entries := make([]Entry, 25)
+	for i := range entries {
+		entries[i].Visitor = visitor(t)
+	}
+	placings, err := q.JoinBatch(t.Context(), entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range placings {
+		rank, there, err := q.Rank(t.Context(), entries[i].Visitor)
+		if err != nil || !there {
+			t.Fatal(there, err)
+		}
+		if p.Position != 701+i || p.Position != rank+1 {
+			t.Errorf("fan %d is told %d and is at %d", i, p.Position, rank+1)
+		}
+	}
+	if again := join(t, q, entries[3]); again.Position != 0 {
+		t.Errorf("a place that was there is told %d", again.Position)
+	}
+}

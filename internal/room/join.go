@@ -27,6 +27,10 @@ type Joined struct {
 	Token place.Token
 	State queue.State
 	Fresh bool // false if the visitor had this place already
+
+	// Position is exact as it was at the join, where that is known; else 0. It is to
+	// be given to Status as seen: the next board may not have the place yet.
+	Position int
 }
 
 // Join gives the visitor of tok a place, or finds the one it has. The token must
@@ -72,7 +76,7 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 	case tok.Score == 0: // the reply that told the score was lost, and the turn has come
 		tok.Score = max(v.Front, 1)
 	}
-	return Joined{Token: tok, State: placing.State, Fresh: placing.Fresh}, nil
+	return Joined{Token: tok, State: placing.State, Fresh: placing.Fresh, Position: placing.Position}, nil
 }
 
 // away says that Redis did not answer in time, as far as this call waited.

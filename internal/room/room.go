@@ -90,7 +90,8 @@ type Room struct {
 	stock        *Stock
 	stockErr     error
 	sales        sales
-	pulse        pulse
+	pulse        pulse // admissions per second
+	busy         pulse // the same, since somebody waits: what a queue can expect
 	changes      []byte
 	changedAt    time.Time
 
@@ -182,6 +183,7 @@ func (r *Room) Apply(cfg Config) {
 	}
 	if old.Queue.Rate != c.Queue.Rate || old.Queue.Per != c.Queue.Per {
 		r.pulse.reset() // what was measured says nothing about the new rate
+		r.busy.reset()
 	}
 	r.hub.SetPace(c.Pace)
 	r.publishLocked()

@@ -463,3 +463,29 @@ func TestEdgesWithTheirOwnClocksAdmitTogether(t *testing.T) {
 		e.park(e.join(visitor(t)), 0).event("admitted")
 	}
 }
+
+// Everybody who joins within one board is told their own position, and not that of
+// the first.
+func TestABurstIsToldItsRealPositions(t *testing.T) {
+	t.Parallel()
+	cfg := usual()
+	cfg.Queue.Rate, cfg.Queue.Per = 1, time.Hour
+	e := openEdge(t, cfg)
+	e.readBoard(t.Context())
+	for i := range 25 {
+		v, err := place.NewVisitor(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined, err := e.Join(t.Context(), place.Token{Visitor: v}, JoinOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.View().Status(joined.Token, joined.Position).Position; got != i+1 {
+			t.Errorf("fan %d is told position %d", i+1, got)
+		}
+		if got := e.View().Status(joined.Token, 0).Position; got != 0 {
+			t.Errorf("before a board has it, fan %d is told position %d elsewhere", i+1, got)
+		}
+	}
+}

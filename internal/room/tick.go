@@ -75,6 +75,11 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 	r.generation = t.Generation
 	r.front = max(r.front, t.Front)
 	r.pulse.note(t.Now, t.AdmittedTotal)
+	if t.Waiting > 0 {
+		r.busy.note(t.Now, t.AdmittedTotal)
+	} else { // few were admitted because few came, not because it is slow
+		r.busy.reset()
+	}
 	r.publishLocked()
 }
 
@@ -89,6 +94,7 @@ func (r *Room) lostLocked(t queue.Tick) {
 	r.wasPaused, r.wasMessage = r.last.Paused || r.wasPaused, r.last.Message
 	r.settleUntil = t.Now.Add(r.cfg.Load().Settle)
 	r.pulse.reset()
+	r.busy.reset()
 }
 
 // settledLocked says whether the order in Redis is the whole order.

@@ -87,7 +87,10 @@ func (r *Room) publishLocked() {
 	}
 	v.Differs = v.Settings != inForce(cfg.Queue)
 	if rate, ok := r.pulse.perSecond(); ok {
-		v.measured, v.AdmittedPerMinute = rate, rate*60
+		v.AdmittedPerMinute = rate * 60
+	}
+	if rate, ok := r.busy.perSecond(); ok {
+		v.measured = rate
 	}
 	changed := old == nil || old.State != v.State || old.Message != v.Message || old.Degraded != v.Degraded
 	if changed {

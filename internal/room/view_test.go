@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/clock"
 	"github.com/caddy-tickets/caddy-tickets/internal/hub"
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
@@ -244,5 +245,28 @@ func BenchmarkLine(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf, _, _ = v.Append(buf[:0], hub.Fan{Score: 5, Shown: 77})
+	}
+}
+
+// A quiet hour says nothing about how fast a queue will move.
+func TestTheEstimateBelievesOnlyWhatWasMeasuredWhileSomebodyWaited(t *testing.T) {
+	t.Parallel()
+	r := New(Deps{Clock: clock.NewFake(time.Unix(2e9, 0))}, usual())
+	now := time.Unix(2e9, 0)
+	tick := func(waiting int, admitted int64) {
+		now = now.Add(time.Second)
+		r.took(queue.Tick{Now: now, Generation: 1, Waiting: waiting, AdmittedTotal: admitted, Settings: inForce(usual().Queue)}, now)
+	}
+	for range 30 {
+		tick(0, 1) // one fan came and went straight in
+	}
+	if got := r.View().measured; got != 0 {
+		t.Errorf("an idle room is measured at %v a second", got)
+	}
+	for i := range int64(15) {
+		tick(100, 1+5*i)
+	}
+	if got := r.View().measured; got != 5 {
+		t.Errorf("a queue that moves at 5 a second is measured at %v", got)
 	}
 }

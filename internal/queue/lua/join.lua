@@ -3,7 +3,8 @@
 -- KEYS  1 room  2 queue  3 turn  4 active
 -- ARGV  for each entry: visitor, kind
 --       kind is 'L' for a live place, 'D' for a deprioritised one, or the score of a drawn one
--- reply {generation, base} if all were live and new: entry i has the score base+i-1;
+-- reply {generation, base, rank} if all were live and new: entry i has the score base+i-1
+--       and rank+i-1 places ahead of it;
 --       else {generation, -1, state, score, …}: 1 new, 2 waiting, 3 turn, 4 active, 5 refused
 -- cost  one variadic ZADD and two or three look-ups for the whole batch
 local now, now_ms = clock()
@@ -58,7 +59,7 @@ for i = 1, n do
 end
 local added = #add > 0 and redis.call('ZADD', KEYS[2], 'NX', unpack(add)) or 0
 if live and added == n then
-	return {generation, LIVE + first}
+	return {generation, LIVE + first, redis.call('ZRANK', KEYS[2], visitors[1])}
 end
 
 local reply = {generation, -1}
