@@ -3,24 +3,18 @@
 package dashboardpage
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
 )
 
 // TestShots takes pictures of the page for people to look at:
 //
 //	SHOTS=/tmp/shots go test -tags shots -run TestShots ./web/dashboard
 func TestShots(t *testing.T) {
-	folder := os.Getenv("SHOTS")
-	if folder == "" {
-		t.Fatal("set SHOTS to a folder")
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	folder := browsertest.Shots(t)
 	for name, rooms := range map[string][]map[string]any{
 		"open": {room(nil)},
 		"two": {
@@ -41,13 +35,7 @@ func TestShots(t *testing.T) {
 					e.mu.Unlock()
 					b.Until("it moves", `document.querySelector("polyline").getAttribute("points").split(" ").length > `+string(rune('1'+i)))
 				}
-				picture, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(folder, name+"-"+size+"-"+scheme+".png"), picture, 0o644); err != nil {
-					t.Fatal(err)
-				}
+				b.Shot(folder, name+"-"+size+"-"+scheme, chromedp.FullScreenshot(100))
 			}
 		}
 	}

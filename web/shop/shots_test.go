@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,13 +20,7 @@ import (
 //
 //	SHOTS=/tmp/shots go test -tags shots -run TestShots ./web/shop
 func TestShots(t *testing.T) {
-	folder := os.Getenv("SHOTS")
-	if folder == "" {
-		t.Fatal("set SHOTS to a folder")
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	folder := browsertest.Shots(t)
 	for name, play := range map[string]func(s *stage, b *tab){
 		"picker": func(s *stage, b *tab) { b.picker() },
 		"chosen": func(s *stage, b *tab) {
@@ -130,13 +122,7 @@ func TestShots(t *testing.T) {
 					b.Screen(dims[0], dims[1], scheme)
 					play(s, b)
 					b.Value(`new Promise(done => setTimeout(done, 300))`)
-					picture, err := chromedp.Run(b.Ctx, chromedp.CaptureScreenshot())
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(filepath.Join(folder, name+"-"+size+"-"+scheme+".png"), picture, 0o644); err != nil {
-						t.Fatal(err)
-					}
+					b.Shot(folder, name+"-"+size+"-"+scheme, chromedp.CaptureScreenshot())
 				})
 			}
 		}

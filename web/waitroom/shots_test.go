@@ -3,8 +3,6 @@
 package waitroompage
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,13 +17,7 @@ import (
 //
 //	SHOTS=/tmp/shots go test -tags shots -run TestShots ./web/waitroom
 func TestShots(t *testing.T) {
-	folder := os.Getenv("SHOTS")
-	if folder == "" {
-		t.Fatal("set SHOTS to a folder")
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	folder := browsertest.Shots(t)
 	opens := time.Now().Add(12*time.Minute + 34*time.Second)
 	unlikely := waiting()
 	unlikely.Chance, unlikely.Position, unlikely.Ahead, unlikely.Waiting = room.ChanceUnlikely, 1204331, 1204330, 3872004
@@ -96,13 +88,7 @@ func TestShots(t *testing.T) {
 						c.play(s, b)
 					}
 					b.Value(`new Promise(done => setTimeout(done, 1))`)
-					picture, err := chromedp.Run(b.Ctx, chromedp.FullScreenshot(100))
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(filepath.Join(folder, name+"-"+size+"-"+scheme+".png"), picture, 0o644); err != nil {
-						t.Fatal(err)
-					}
+					b.Shot(folder, name+"-"+size+"-"+scheme, chromedp.FullScreenshot(100))
 				})
 			}
 		}
