@@ -67,11 +67,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := checkProxies(ctx); err != nil {
 		return fmt.Errorf("botguard: %w", err)
 	}
-	v, err := ctx.AppIfConfigured(ticketsapp.Name)
-	if err != nil {
-		return fmt.Errorf(`botguard needs the app "tickets": add "tickets { redis redis://127.0.0.1:6379/0 }" to the global options (%w)`, err)
+	var err error
+	if h.app, err = ticketsapp.Find(ctx, "botguard"); err != nil {
+		return err
 	}
-	h.app = v.(*ticketsapp.App)
 	h.work = h.Settings.work()
 	h.issuer = pow.NewIssuer(wallClock, pow.Key{ID: challengeKeyID, Secret: [32]byte(h.app.Secret("botguard challenge"))})
 	h.redis = h.app.Redis()

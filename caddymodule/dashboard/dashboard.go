@@ -40,12 +40,9 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	v, err := ctx.AppIfConfigured(ticketsapp.Name)
-	if err != nil {
-		return fmt.Errorf(`tickets_dashboard needs the app "tickets": add "tickets { redis redis://127.0.0.1:6379/0 }" to the global options (%w)`, err)
-	}
-	h.app = v.(*ticketsapp.App)
-	return nil
+	var err error
+	h.app, err = ticketsapp.Find(ctx, "tickets_dashboard")
+	return err
 }
 
 func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {

@@ -1,9 +1,14 @@
 package ticketsapp
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/redisconn"
 )
 
 func init() { httpcaddyfile.RegisterGlobalOption(Name, parseGlobalOption) }
@@ -44,6 +49,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			if !d.AllArgs(&a.RedisURL) {
 				return d.ArgErr()
+			}
+			if strings.Contains(a.RedisURL, "{") {
+				continue // a placeholder; looked at when the config starts
+			}
+			if _, err := redisconn.Parse(a.RedisURL); err != nil {
+				return d.WrapErr(fmt.Errorf("redis: %w", err))
 			}
 		case "keys":
 			if !d.AllArgs(&a.KeyFolder) {

@@ -172,18 +172,20 @@ func TestCaddyfilesBecomeTheirJSON(t *testing.T) { caddytest.Golden(t) }
 
 func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 	for source, want := range map[string]string{
-		"{\ntickets\n}":                                      `redis redis://127.0.0.1:6379/0`,
-		"{\ntickets {\n}\n}":                                 `redis redis://127.0.0.1:6379/0`,
-		"{\ntickets on {\n}\n}":                              "Caddyfile:2",
-		"{\ntickets {\nredis\n}\n}":                          "Caddyfile:3",
-		"{\ntickets {\nredis a b\n}\n}":                      "Caddyfile:3",
-		"{\ntickets {\nredis a\nredis b\n}\n}":               "redis is set twice",
-		"{\ntickets {\nredis a\nkeys\n}\n}":                  "Caddyfile:4",
-		"{\ntickets {\nredis a\nspeed 5\n}\n}":               "tickets knows redis and keys",
-		"{\ntickets {\nredis a\n}\ntickets {\nredis b\n}\n}": "put everything into one",
+		"{\ntickets\n}":                                                      `redis redis://127.0.0.1:6379/0`,
+		"{\ntickets {\n}\n}":                                                 `redis redis://127.0.0.1:6379/0`,
+		"{\ntickets on {\n}\n}":                                              "Caddyfile:2",
+		"{\ntickets {\nredis\n}\n}":                                          "Caddyfile:3",
+		"{\ntickets {\nredis redis://a b\n}\n}":                              "Caddyfile:3",
+		"{\ntickets {\nredis redis://a\nredis redis://b\n}\n}":               "redis is set twice",
+		"{\ntickets {\nredis redis://a\nkeys\n}\n}":                          "Caddyfile:4",
+		"{\ntickets {\nredis redis://a\nspeed 5\n}\n}":                       "tickets knows redis and keys",
+		"{\ntickets {\nredis redis://a\n}\ntickets {\nredis redis://b\n}\n}": "put everything into one",
+		"{\ntickets {\nredis redis://u:hunter2@h/x\n}\n}":                    "Caddyfile:3",
+		"{\ntickets {\nredis h:6379\n}\n}":                                   "the Redis address needs a scheme, such as redis://127.0.0.1:6379/0",
 	} {
 		_, err := caddytest.Adapt(source + "\n")
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Caddyfile:") {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Caddyfile:") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", source, err)
 		}
 	}

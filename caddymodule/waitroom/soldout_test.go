@@ -40,6 +40,7 @@ func TestSoldOutIsSaidToEverybodyAtOnceAndCostsNothing(t *testing.T) {
 	s.until("the stock is known", func(v *room.View) bool { return v.Stock != nil })
 	fans, lines := s.parked(3, s.fan)
 	lines[0].next("position")
+	s.until("the board has all of them", func(v *room.View) bool { return v.Board != nil && v.Board.Waiting() == 3 })
 	if got := fans[0].get(arena + "status"); got.Chance != "likely" || !strings.Contains(got.body, `"price":4550`) || !strings.Contains(got.body, `"currency":"EUR"`) {
 		t.Errorf("the queue does not see the stock: %s", got.body)
 	}

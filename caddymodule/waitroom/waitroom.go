@@ -55,11 +55,10 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision finds the room. Nothing is dialled.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = ctx.Slogger()
-	v, err := ctx.AppIfConfigured(ticketsapp.Name)
-	if err != nil {
-		return fmt.Errorf(`waitroom %s needs the app "tickets": add "tickets { redis redis://127.0.0.1:6379/0 }" to the global options (%w)`, h.Room, err)
+	var err error
+	if h.app, err = ticketsapp.Find(ctx, "waitroom "+h.Room); err != nil {
+		return err
 	}
-	h.app = v.(*ticketsapp.App)
 	if err := h.check(); err != nil {
 		return fmt.Errorf("waitroom %s: %w", h.Room, err)
 	}

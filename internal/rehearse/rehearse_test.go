@@ -33,6 +33,18 @@ func TestTwoFansWithOneSeatAreAViolation(t *testing.T) {
 	}
 }
 
+func TestFansWhoGetNoAnswerAreAViolation(t *testing.T) {
+	tally := newTally()
+	tally.end(outcome{code: soldOut}) // an answer, if not a kind one
+	if r := tally.report(1, time.Second); len(r.Violations) != 0 {
+		t.Errorf("told that it is sold out: %v", r.Violations)
+	}
+	tally.end(outcome{code: deadline})
+	if r := tally.report(4, time.Second); len(r.Violations) != 1 || r.Violations[0] != "3 of 4 fans got no answer" {
+		t.Errorf("two never came and one waited to the end: %v", r.Violations)
+	}
+}
+
 func TestAPositionThatGoesUpIsAViolation(t *testing.T) {
 	f := &fan{sale: &sale{tally: newTally()}}
 	for _, position := range []int{9, 7, 7, 8} {

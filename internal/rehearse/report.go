@@ -136,11 +136,22 @@ func (t *tally) report(fans int, took time.Duration) *Report {
 	if never := fans - t.done; never > 0 {
 		r.Refused["never-came"] += never
 	}
+	if n := unanswered(r.Refused); n > 0 {
+		r.Violations = append(r.Violations, fmt.Sprintf("%d of %d fans got no answer", n, fans))
+	}
 	for step, all := range t.steps {
 		slices.Sort(all)
 		r.Steps[step] = Quantiles{len(all), quantile(all, 0.50), quantile(all, 0.99)}
 	}
 	return r
+}
+
+// unanswered counts the fans whom nobody told anything that ends a visit.
+func unanswered(refused map[string]int) (n int) {
+	for _, code := range []string{"never-came", deadline, noAnswer, odd} {
+		n += refused[code]
+	}
+	return n
 }
 
 // quantile is the nearest-rank quantile of sorted values.
