@@ -26,7 +26,7 @@ type Event struct {
 	Epoch      int64         // bumped by every rebuild of the Redis state, so fences never go backwards
 	HoldTTL    time.Duration // how long a hold lasts; default 5m
 	PayTTL     time.Duration // how long a payment may take once it has begun; default 10m
-	MaxPerPass int           // cells one pass may hold at once; default 6
+	MaxPerPass int           // cells one pass may have, held and booked together; default 6
 	Capacity   int           // number of cells that can be sold (blocked ones not counted)
 	LayoutHash string        // hex SHA-256 of the published layout document
 }

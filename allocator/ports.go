@@ -59,11 +59,13 @@ type HoldRequest struct {
 // event's epoch it is ErrEpoch, and the caller rebuilds.
 type Locks interface {
 	// Rebuild replaces all state of the event by what the database says: cells
-	// as booked or paying, everything else free. Holds that were not paying are
+	// as booked or paying, everything else free. What a holder has bought counts
+	// for the limit again. Holds that were not paying are
 	// gone. event.Epoch must have been raised before.
 	Rebuild(ctx context.Context, event *Event, cells []Cell, taken []Taken) error
 
-	// Hold locks all wanted cells for event.HoldTTL or none.
+	// Hold locks all wanted cells for event.HoldTTL or none. A holder has at most
+	// event.MaxPerPass cells, held and booked ones together.
 	// Errors: *ConflictError, *AreaShortError, ErrHoldLimit, ErrAllHeld, ErrSoldOut, ErrCellUnknown,
 	// and for an id that was used before ErrHoldExpired, ErrHoldNotYours, and
 	// ErrKeyMismatch if it was for another area.
@@ -86,7 +88,8 @@ type Locks interface {
 	// goes on. The zero time ends any.
 	EndPayment(ctx context.Context, event *Event, holdID string, until time.Time) error
 
-	// Book marks cells as booked for good, whoever held them, and drops the hold.
+	// Book marks cells as booked for good, whoever held them, and drops the hold. They
+	// count for the limit of the hold's holder, if the locks know the hold.
 	Book(ctx context.Context, event *Event, holdID string, cells []string) error
 
 	// Free makes cells free again unless they are booked, and drops the hold.

@@ -105,6 +105,7 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"of many who want one seat one gets it", oneSeat},
 		{"overlapping wishes never share a seat", overlappingSets},
 		{"a pass holds no more than its limit", passLimit},
+		{"what a pass has bought counts for its limit, over a rebuild too", boughtLimit},
 		{"the last standing places are sold once", lastStanding},
 		{"a standing area never gives a part", standingAllOrNone},
 		{"all held and sold out are told apart", heldOrSoldOut},

@@ -16,6 +16,7 @@ import (
 type model struct {
 	owner  map[string]string // cell -> hold
 	booked map[string]bool
+	bought map[string]int // by holder
 	holds  map[string]*modelHold
 	limit  int
 	cells  int // for sale
@@ -58,7 +59,7 @@ func (m *model) hold(id, holder string, cells []string) (want error) {
 			return &allocator.ConflictError{}
 		}
 	}
-	if m.held(holder)+len(cells) > m.limit {
+	if m.held(holder)+m.bought[holder]+len(cells) > m.limit {
 		return allocator.ErrHoldLimit
 	}
 	m.holds[id] = &modelHold{holder: holder, cells: cells}
@@ -86,6 +87,9 @@ func (m *model) book(id string, cells []string) {
 			}
 		}
 		delete(m.owner, c)
+		if h := m.holds[id]; h != nil && !m.booked[c] {
+			m.bought[h.holder]++
+		}
 		m.booked[c] = true
 	}
 	m.end(id)
@@ -95,7 +99,7 @@ func againstModel(t *testing.T, b Backend) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const seats = 8
 		h := NewHall(t, b.Locks, seats, 0)
-		m := &model{owner: map[string]string{}, booked: map[string]bool{}, holds: map[string]*modelHold{}, limit: h.MaxPerPass, cells: seats}
+		m := &model{owner: map[string]string{}, booked: map[string]bool{}, bought: map[string]int{}, holds: map[string]*modelHold{}, limit: h.MaxPerPass, cells: seats}
 		id := rapid.SampledFrom([]string{"h0", "h1", "h2", "h3", "h4", "h5", "h6"})
 		holder := rapid.SampledFrom([]string{"ann", "bob", "cid"})
 		some := rapid.Custom(func(rt *rapid.T) []string {

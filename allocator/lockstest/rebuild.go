@@ -67,6 +67,55 @@ func rebuild(t *testing.T, b Backend) {
 	b.Check(t, next.Event)
 }
 
+func boughtLimit(t *testing.T, b Backend) {
+	h := NewHall(t, b.Locks, 30, 10)
+	standing := must[allocator.Hold](t)(b.Locks.Hold(t.Context(), h.WantStanding("h1", "ann", 2)))
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), h.Want("h2", "ann", 0, 1, 2)))
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), h.Want("h3", "bob", 10, 11, 12, 13, 14, 15)))
+	bought := append(Seats(0, 1, 2, 10), standing.Cells...) // one of them is bob's: the database overrules
+	for range 2 {
+		for id, cells := range map[string][]string{"h1": standing.Cells, "h2": Seats(0, 1, 2, 10)} {
+			if err := b.Locks.Book(t.Context(), h.Event, id, cells); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	full := func(h Hall, id string) {
+		t.Helper()
+		for name, req := range map[string]allocator.HoldRequest{"a seat": h.Want(id, "ann", 5), "a place": h.WantStanding(id, "ann", 1)} {
+			if _, err := b.Locks.Hold(t.Context(), req); !errors.Is(err, allocator.ErrHoldLimit) {
+				t.Errorf("%s more than ann may buy: got %v, want ErrHoldLimit", name, err)
+			}
+		}
+		b.Check(t, h.Event)
+	}
+	full(h, "h4")
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), h.Want("h5", "bob", 16))) // for the one he lost
+
+	next := h.Next()
+	taken := []allocator.Taken{{Cell: Seat(20), HoldID: "nobody", Booked: true}} // nobody knows whose
+	for _, cell := range bought {
+		taken = append(taken, allocator.Taken{Cell: cell, HoldID: "h2", Holder: "ann", Booked: true})
+	}
+	if err := b.Locks.Rebuild(t.Context(), next.Event, h.Cells, taken); err != nil {
+		t.Fatal(err)
+	}
+	full(next, "h6")
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), next.Want("h7", "bob", 11, 12, 13, 14, 15, 16)))
+
+	// Half of a limit bought and half held.
+	next = next.Next()
+	if err := b.Locks.Rebuild(t.Context(), next.Event, h.Cells, taken[:4]); err != nil {
+		t.Fatal(err)
+	}
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), next.Want("h8", "ann", 21, 22, 23)))
+	full(next, "h9")
+	if err := b.Locks.Release(t.Context(), next.Event, "h8", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	must[allocator.Hold](t)(b.Locks.Hold(t.Context(), next.Want("h10", "ann", 21, 22, 23)))
+}
+
 func rebuildRace(t *testing.T, b Backend) {
 	h := NewHall(t, b.Locks, 3000, 0)
 	newest := h

@@ -111,6 +111,19 @@ func (c checker) checkHolds(t lockstest.Reporter, p string, own map[string]strin
 	if owned != 0 {
 		t.Errorf("holds list %d cells more than are owned", owned)
 	}
+	sold := 0
+	for _, n := range c.rdb.HVals(ctx, p+"sold").Val() {
+		cells, _ := strconv.Atoi(n)
+		sold += cells
+	}
+	for _, owner := range own {
+		if strings.HasPrefix(owner, "b") {
+			sold--
+		}
+	}
+	if sold > 0 {
+		t.Errorf("holders have bought %d cells more than are booked", sold)
+	}
 	for holder, n := range held {
 		pass[holder] = fmt.Sprint(n)
 	}

@@ -34,7 +34,7 @@ func (l *Locks) Rebuild(ctx context.Context, e *allocator.Event, cells []allocat
 	for _, area := range p.areas {
 		r.units(area, p.units[area])
 	}
-	r.batches("rebuild_booked", p.booked, 2)
+	r.batches("rebuild_booked", p.booked, 3)
 	for _, hold := range p.paying {
 		r.paying(hold)
 	}
@@ -89,12 +89,13 @@ func (r *rebuild) paying(h *payingHold) {
 
 // rebuildPlan is what the database says, in the form the functions take.
 type rebuildPlan struct {
-	cells, booked []any // pairs
-	areas         []string
-	units         map[string][]any // free ones
-	paying        []*payingHold
-	counts        []allocator.Counts
-	bits          []byte
+	cells  []any // id and info in turn
+	booked []any // id, hold and holder in turn
+	areas  []string
+	units  map[string][]any // free ones
+	paying []*payingHold
+	counts []allocator.Counts
+	bits   []byte
 }
 
 type payingHold struct {
@@ -142,7 +143,7 @@ func (p *rebuildPlan) place(c *allocator.Cell, claim *allocator.Taken, holds map
 	case claim != nil && claim.Booked:
 		state = allocator.Booked
 		count.Booked++
-		p.booked = append(p.booked, c.ID, claim.HoldID)
+		p.booked = append(p.booked, c.ID, claim.HoldID, claim.Holder)
 	case claim != nil:
 		state = allocator.Held
 		count.Held++

@@ -48,6 +48,25 @@ func TestLocksThatLoseEverythingComeBackFromTheDatabaseI1I4(t *testing.T) {
 	h.check()
 }
 
+func TestWhatAVisitorBoughtCountsForTheLimitAfterTheLocksAreLost(t *testing.T) {
+	t.Parallel()
+	h := open(t, devstack.Postgres(t))
+	h.checkout(h.hold("ann", "k", want(0, 1, 2, 3, 4, 5)), "pay", "tok_ok", allocator.BookedState)
+	h.settle()
+	for _, when := range []string{"before", "after"} {
+		if _, err := h.Hold(t.Context(), h.Slug, "ann", when, want(6)); !errors.Is(err, allocator.ErrHoldLimit) {
+			t.Errorf("%s the locks are lost: got %v, want ErrHoldLimit", when, err)
+		}
+		if when == "before" {
+			if err := h.redis.Client().FlushAll(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.hold("bob", "k", want(6))
+	h.check()
+}
+
 func TestLocksLostInTheMiddleOfARushSellNothingTwiceI1I2I4I5I7(t *testing.T) {
 	t.Parallel()
 	h := open(t, devstack.Postgres(t))

@@ -192,10 +192,14 @@ func releasedAndSold(t *testing.T, b Backend) {
 			t.Errorf("after %s: %v", end, live)
 		}
 	}
-	h.Booked(t, 1, 2)
+	sold := h.Booked(t, 1, 2)
 	live := h.live(t)
 	if len(live) != 2 || !live[Seat(1)] || !live[Seat(2)] {
 		t.Errorf("live: %v", live)
+	}
+	taken, err := b.Taken(t.Context(), h.ID)
+	if err != nil || len(taken) != 2 || taken[0].Holder != sold.Holder || taken[1].HoldID != sold.HoldID {
+		t.Errorf("taken: %+v (%v), want to know whose", taken, err)
 	}
 	var conflict *allocator.ConflictError
 	if err := b.Claim(t.Context(), h.Booking(2, 3)); !errors.As(err, &conflict) || !slices.Equal(conflict.Cells, []string{Seat(2)}) {

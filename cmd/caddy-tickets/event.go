@@ -79,7 +79,7 @@ Nothing is sold before "event open".`,
 	f.StringArrayVar(&ask.prices, "price", nil, `price of a category, as "Name=45.00"; of a made-up stadium all have one already`)
 	f.DurationVar(&ask.Hold, "hold", catalog.DefaultHold, "how long seats are held")
 	f.DurationVar(&ask.Pay, "pay", catalog.DefaultPay, "how long a payment may take")
-	f.IntVar(&ask.MaxPerPass, "max-per-pass", catalog.DefaultMaxPerPass, "seats that one visitor may hold at once")
+	f.IntVar(&ask.MaxPerPass, "max-per-pass", catalog.DefaultMaxPerPass, "seats that one visitor may have, held and bought together")
 	f.BoolVar(&asJSON, "json", false, "as JSON, for scripts")
 	cmd.MarkFlagsMutuallyExclusive("plan", "seats")
 	cmd.MarkFlagsMutuallyExclusive("plan", "standing")

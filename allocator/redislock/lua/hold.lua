@@ -47,9 +47,10 @@ local function take(s, id, holder, ttl, area, cells, infos)
   return h
 end
 
--- within tells whether the holder may have n more cells.
+-- within tells whether the holder may have n more cells. What was bought counts, too.
 local function within(s, holder, n, max)
-  local function ok() return tonumber(redis.call('HGET', s.p .. 'pass', holder) or 0) + n <= max end
+  local sold = tonumber(redis.call('HGET', s.p .. 'sold', holder) or 0)
+  local function ok() return tonumber(redis.call('HGET', s.p .. 'pass', holder) or 0) + sold + n <= max end
   if ok() then return true end
   if sweep(s, INLINE) == 0 then return false end -- the holder's own past holds may count still
   return ok()

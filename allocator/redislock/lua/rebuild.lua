@@ -37,7 +37,7 @@ local function rebuild_clear(keys, args)
   for _, area in ipairs(redis.call('SMEMBERS', p .. 'areas')) do
     redis.call('UNLINK', p .. 'a:' .. area, p .. 'a:' .. area .. ':units')
   end
-  redis.call('UNLINK', keys[1], p .. 'areas', p .. 'cells', p .. 'own', p .. 'exp', p .. 'pass', p .. 'map', p .. 'log')
+  redis.call('UNLINK', keys[1], p .. 'areas', p .. 'cells', p .. 'own', p .. 'exp', p .. 'pass', p .. 'sold', p .. 'map', p .. 'log')
   redis.call('HSET', keys[1], 'building', int(tonumber(args[1])))
   return { 'OK' }
 end
@@ -59,13 +59,14 @@ local function rebuild_units(keys, args)
   return { 'OK' }
 end
 
--- rebuild_booked: KEYS meta ARGV epoch, then cell and hold in turn.
+-- rebuild_booked: KEYS meta ARGV epoch, then cell, hold and holder in turn.
 local function rebuild_booked(keys, args)
   if not building(keys, args) then return { 'EPOCH' } end
   local p = base(keys[1])
-  for k = 2, #args, 2 do
+  for k = 2, #args, 3 do
     redis.call('HSET', p .. 'own', args[k], 'b' .. args[k + 1])
     redis.call('SET', p .. 'c:' .. args[k], 'b' .. args[k + 1])
+    sell(p, args[k + 2], 1)
   end
   return { 'OK' }
 end

@@ -15,7 +15,7 @@
 --   h:HOLD    hash    holder, cells, categories, area, fence, made, expires, until,
 --                     state (held, paying, ended); an ended one stays for a while
 --   exp       zset    hold -> ms at which it ends
---   pass      hash    holder -> cells held
+--   pass      hash    holder -> cells held;  sold  hash holder -> cells booked
 --   a:AREA    string  free units;  a:AREA:units  list of them;  areas  set of AREA
 --   map       string  two bits a cell;  log  stream of changes, ids are EPOCH-VER
 --
@@ -93,6 +93,12 @@ local function release_pass(s, holder, n)
   if redis.call('HINCRBY', s.p .. 'pass', holder, -n) <= 0 then
     redis.call('HDEL', s.p .. 'pass', holder)
   end
+end
+
+-- sell counts what a holder has bought, if it is known whose it is. Nothing takes it
+-- back: what is booked stays booked.
+local function sell(p, holder, n)
+  if n > 0 and holder and holder ~= '' then redis.call('HINCRBY', p .. 'sold', holder, n) end
 end
 
 -- unit_back puts a unit of a standing area back on the free list.

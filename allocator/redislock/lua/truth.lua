@@ -24,6 +24,7 @@ local function book(keys, args)
     if not infos[k] then return { 'UNKNOWN', cell } end
   end
   local owners = redis.call('HMGET', s.p .. 'own', unpack(cells))
+  local holder, sold = redis.call('HGET', keys[2], 'holder'), 0 -- a tombstone knows its holder, too
   for k, cell in ipairs(cells) do
     local i, owner = info(infos[k]), owners[k]
     if not (owner and string.sub(owner, 1, 1) == 'b') and not i.blocked then
@@ -38,10 +39,12 @@ local function book(keys, args)
       end
       owner = 'b' .. id
       redis.call('HSET', s.p .. 'own', cell, owner)
+      sold = sold + 1
     end
     if owner then redis.call('SET', s.p .. 'c:' .. cell, owner) end
   end
   finish(s, id)
+  sell(s.p, holder, sold)
   commit(s)
   return { 'OK' }
 end
