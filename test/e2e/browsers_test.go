@@ -33,6 +33,12 @@ func (b browser) buy(cells []string) {
 	}
 	b.Until("can go on", `!document.getElementById("hold").disabled`)
 	b.Do("holding the seats", chromedp.Click("#hold"))
+	b.pay()
+}
+
+// pay pays for what is held, and stays on the result.
+func (b browser) pay() {
+	b.T.Helper()
 	b.Until("is at the checkout", `document.body.dataset.page === "checkout" && document.getElementById("pay") && !document.getElementById("pay").disabled`)
 	b.fill("name", "Ada Lovelace")
 	b.fill("email", "ada@example.org")
@@ -76,17 +82,23 @@ func TestTheSecondFanWaitsForTheFirstAndFindsTheFirstOnesSeatsTaken(t *testing.T
 	}
 }
 
-// TestASeatTakenInOneBrowserTurnsTakenInAnother looks at one map from two sides.
+// TestASeatTakenInOneBrowserTurnsTakenInAnother looks at one map, of the stadium of
+// 50,000 seats, from two sides, and buys in it.
 func TestASeatTakenInOneBrowserTurnsTakenInAnother(t *testing.T) {
-	s := startStack(t, "--seats", "500", "--rate", "60000/m", "--active", "2")
+	s := startStack(t, "--rate", "60000/m", "--active", "2")
 	buyer, watcher := openBrowser(t, s, "the buyer"), openBrowser(t, s, "the watcher")
 	buyer.enterShop(s)
 	watcher.enterShop(s)
+	if !watcher.Holds(`window.seatmap.cells === 50000`) {
+		t.Error("the map has not 50,000 seats")
+	}
 	watcher.Until("remembers its document", `window.sameDocument = true`)
 	seat := buyer.freeCells(1)[0]
 	buyer.Until("selects "+seat, `window.seatmap.select(`+strconv.Quote(seat)+`)`)
 	buyer.Do("holding", chromedp.Click("#hold"))
 	watcher.Until("sees it held", `window.seatmap.state(`+strconv.Quote(seat)+`) === "held"`)
+	buyer.pay()
+	watcher.Until("sees it sold", `window.seatmap.state(`+strconv.Quote(seat)+`) === "booked"`)
 	if !watcher.Holds(`window.sameDocument === true`) {
 		t.Error("the watcher's page was loaded again")
 	}

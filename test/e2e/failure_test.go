@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
 	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
+	"github.com/caddy-tickets/caddy-tickets/internal/rehearse"
 )
 
 // own starts servers that the test may take away.
@@ -42,6 +43,7 @@ func TestTheStackOutlivesALossOfRedis(t *testing.T) {
 	if n := w.dropped.Load(); n > 0 {
 		t.Errorf("%d of 20 waiting fans lost their place", n)
 	}
+	s.sells(t, 5)
 }
 
 func TestTheAllocatorOutlivesALossOfPostgres(t *testing.T) {
@@ -58,8 +60,23 @@ func TestTheAllocatorOutlivesALossOfPostgres(t *testing.T) {
 	eventually.Within(t, 30*time.Second, "the allocator is ready again", func() bool {
 		return status(t.Context(), s.Allocator+"/readyz") == http.StatusOK
 	})
-	if status(t.Context(), s.Allocator+"/v1/events/arena") == 0 {
-		t.Error("the allocator does not answer")
+	s.sells(t, 5)
+}
+
+// sells sends fans and expects every one of them to get tickets.
+func (s *stack) sells(t *testing.T, fans int) {
+	t.Helper()
+	report, err := rehearse.Run(t.Context(), rehearse.Config{
+		Site: s.FanPage, Room: "arena", Event: "arena", Fans: fans, Seed: 3, Deadline: 2 * time.Minute,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Booked != fans || len(report.Violations) > 0 {
+		t.Errorf("%d of %d fans bought: %+v", report.Booked, fans, report)
+	}
+	if got := ask(t, s, doubleBooked); got != "0" {
+		t.Errorf("the database sold %s seats twice", got)
 	}
 }
 

@@ -29,9 +29,9 @@ type stack struct {
 	FanPage, OperatorPage, Metrics, Allocator, Caddyfile, Redis, Database, Logs string
 	AllocatorPID, EdgePID, RedisPID, PostgresPID                                int
 
-	dir string
-	cmd *exec.Cmd
-	out *lockedBuffer
+	data string
+	cmd  *exec.Cmd
+	out  *lockedBuffer
 }
 
 // startStack starts a demo with a data folder of its own and waits until it says
@@ -39,17 +39,14 @@ type stack struct {
 // when the test ends.
 func startStack(t *testing.T, args ...string) *stack {
 	t.Helper()
-	// Not t.TempDir: the user that runs PostgreSQL may not enter it.
-	dir, err := os.MkdirTemp("", "tickets-e2e-data-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	s := &stack{dir: dir, out: &lockedBuffer{}}
-	args = append([]string{"demo", "--json", "--data", filepath.Join(dir, "demo"), "--listen", "127.0.0.1:0"}, args...)
+	return startStackIn(t, demoFolder(t), args...)
+}
+
+// startStackIn is startStack with a data folder that may have been used before.
+func startStackIn(t *testing.T, data string, args ...string) *stack {
+	t.Helper()
+	s := &stack{data: data, out: &lockedBuffer{}}
+	args = append([]string{"demo", "--json", "--data", data, "--listen", "127.0.0.1:0"}, args...)
 	s.cmd = exec.Command(binary, args...)
 	s.cmd.Stderr = s.out
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
@@ -106,7 +103,7 @@ func (s *stack) stop(t *testing.T, ended <-chan struct{}) {
 		return
 	}
 	t.Logf("the demo said:\n%s", s.out.String())
-	logs, _ := filepath.Glob(filepath.Join(s.dir, "demo", "logs", "*.log"))
+	logs, _ := filepath.Glob(filepath.Join(s.data, "logs", "*.log"))
 	for _, log := range logs {
 		if text, err := os.ReadFile(log); err == nil {
 			t.Logf("the end of %s:\n%s", filepath.Base(log), text[max(0, len(text)-8<<10):])
