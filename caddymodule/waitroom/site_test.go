@@ -277,7 +277,7 @@ func (f *fan) admitted() reply {
 	var got reply
 	eventually.Holds(f.s.t, "the turn comes", func() bool {
 		got = f.post(arena + "claim")
-		return got.Code != "not-yet"
+		return got.Code != "not-yet" && got.Code != "unavailable" // a busy machine's Redis may take longer than the edge waits
 	})
 	got.is(f.s.t, http.StatusOK, "")
 	return got
