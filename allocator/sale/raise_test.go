@@ -1,7 +1,10 @@
 package sale_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +34,27 @@ func TestARebuildThatComesLateLeavesGoodLocksAlone(t *testing.T) {
 		t.Errorf("a hold was lost: %+v, %v", again, err)
 	}
 	h.check()
+}
+
+// Losing locks is worth a warning; making the first ones is not.
+func TestTheFirstLocksOfAnEventAreNoLoss(t *testing.T) {
+	t.Parallel()
+	h := open(t, devstack.Postgres(t))
+	var log bytes.Buffer
+	h.deps.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h.Sale = sale.New(h.deps)
+	for _, want := range []string{`level=INFO msg="the seat locks of a new event were made" event=` + h.Slug, "level=WARN msg=\"the seat locks were gone"} {
+		log.Reset()
+		if err := h.Rebuild(t.Context(), h.Event); err != nil {
+			t.Fatal(err)
+		}
+		if got := log.String(); !strings.Contains(got, want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if err := h.redis.Client().FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // raisingStore tells when an epoch is about to be raised.

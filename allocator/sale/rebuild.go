@@ -94,6 +94,7 @@ func (s *Sale) rebuild(ctx context.Context, slug string) (*allocator.Event, erro
 		return e, err
 	}
 	begun := s.deps.Clock.Now()
+	first := e.Epoch == 1 // nobody makes locks for this epoch, so there never were any
 	raised, err := s.deps.Store.RaiseEpoch(ctx, e.ID, e.Epoch)
 	if err != nil {
 		return nil, err
@@ -130,8 +131,11 @@ func (s *Sale) rebuild(ctx context.Context, slug string) (*allocator.Event, erro
 	}
 	s.noteGood(e)
 	s.metrics.rebuilds.Inc()
-	s.deps.Log.Warn("the seat locks were gone and have been rebuilt from the database; seats that were only held are free again",
-		"event", e.Slug, "epoch", e.Epoch, "cells", len(cells), "taken", len(taken), "took", s.deps.Clock.Now().Sub(begun))
+	log, what := s.deps.Log.Warn, "the seat locks were gone and have been rebuilt from the database; seats that were only held are free again"
+	if first && len(taken) == 0 {
+		log, what = s.deps.Log.Info, "the seat locks of a new event were made"
+	}
+	log(what, "event", e.Slug, "epoch", e.Epoch, "cells", len(cells), "taken", len(taken), "took", s.deps.Clock.Now().Sub(begun))
 	return e, nil
 }
 
