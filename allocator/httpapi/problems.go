@@ -66,7 +66,7 @@ var (
 	}
 	problemHoldLimit = &problem.Problem{
 		Code: "purchase-limit", Status: http.StatusForbidden, Title: "Too many tickets",
-		Detail: "One visitor cannot hold this many seats. Hold fewer, or give some back first.",
+		Detail: "One visitor can have only so many tickets, held and bought together. Ask for fewer; seats that are held and given back count no more.",
 	}
 	problemHoldUnknown = &problem.Problem{
 		Code: "hold-unknown", Status: http.StatusNotFound, Title: "There is no such hold",
