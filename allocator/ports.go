@@ -139,6 +139,9 @@ type Store interface {
 	Advance(ctx context.Context, b *Booking, to BookingState, from ...BookingState) (bool, error)
 
 	Booking(ctx context.Context, id string) (*Booking, error) // ErrBookingUnknown
+	// BookingOfHold is the booking that a holder's hold was sold in. ErrBookingUnknown
+	// if nothing came of it, nothing has yet, or it is another's.
+	BookingOfHold(ctx context.Context, holdID, holder string) (*Booking, error)
 	// Unfinished lists bookings that money may still be moving for (claimed,
 	// authorising) and that have not moved since olderThan, oldest first.
 	Unfinished(ctx context.Context, olderThan time.Time, limit int) ([]*Booking, error)

@@ -82,6 +82,10 @@ var (
 		Code: "payment-under-way", Status: http.StatusConflict, Title: "A payment for these seats is under way",
 		Detail: "Wait for its outcome, or repeat it with its own Idempotency-Key.", RetryAfter: 2 * time.Second,
 	}
+	problemBooked = &problem.Problem{
+		Code: "already-booked", Status: http.StatusConflict, Title: "These seats are booked",
+		Detail: "These seats are yours already.",
+	}
 	problemDeclined = &problem.Problem{
 		Code: "payment-declined", Status: http.StatusPaymentRequired, Title: "The payment was declined",
 		Detail: "No money was taken. Your seats are still held: try another means of payment.",
@@ -157,6 +161,7 @@ func refusal(err error) *problem.Problem {
 	var p *problem.Problem
 	var conflict *allocator.ConflictError
 	var short *allocator.AreaShortError
+	var booked *sale.BookedError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -164,6 +169,8 @@ func refusal(err error) *problem.Problem {
 		return problemCells.With("conflicts", conflict.Cells)
 	case errors.As(err, &short):
 		return problemArea.With("area", short.Area).With("available", short.Available)
+	case errors.As(err, &booked):
+		return problemBooked.With("bookingId", booked.Booking)
 	}
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {

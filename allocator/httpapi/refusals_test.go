@@ -99,6 +99,7 @@ func TestEveryProblemIsReached(t *testing.T) {
 		t.Fatalf("the last seat: %d %s", got.status, got.body)
 	}
 	booked(t, s, small, last)
+	refused(get("/v1/holds/"+last, "ann"), 409, "already-booked")
 	refused(s.holds(small, "bob", "sold", seats("A0")), 410, "sold-out")
 	closed := s.event(1, 0)
 	if _, err := s.store.SetPhase(t.Context(), closed, allocator.PhaseClosed); err != nil {

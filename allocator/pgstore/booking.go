@@ -37,8 +37,25 @@ func (s *Store) Booking(ctx context.Context, id string) (b *allocator.Booking, e
 	return b, nil
 }
 
+// BookingOfHold implements allocator.Store.
+func (s *Store) BookingOfHold(ctx context.Context, holdID, holder string) (b *allocator.Booking, err error) {
+	err = s.read(ctx, "looking for the booking of a hold", func(ctx context.Context, conn *pgxpool.Conn) error {
+		b, err = oneBooking(ctx, conn, `WHERE b.hold_id = $1 AND b.holder = $2 AND b.state IN ('booked', 'captured', 'attention')
+			ORDER BY b.created_at, b.id LIMIT 1`, plain(holdID), plain(holder))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
 func booking(ctx context.Context, conn *pgxpool.Conn, id string) (*allocator.Booking, error) {
-	rows, err := conn.Query(ctx, selectBooking+`WHERE b.id = $1`, id)
+	return oneBooking(ctx, conn, `WHERE b.id = $1`, id)
+}
+
+func oneBooking(ctx context.Context, conn *pgxpool.Conn, which string, args ...any) (*allocator.Booking, error) {
+	rows, err := conn.Query(ctx, selectBooking+which, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,9 @@ func BookingID(holdID, holder, key string) string {
 // Captured when all went well, Declined when the provider refused (the hold goes
 // on), and Authorising when nobody knows yet: ask for it again, it is being
 // finished. Repeating it with the same key goes on where the first try stopped.
-// Errors: those of Locks.BeginPayment, *ConflictError, ErrPaymentUnderWay, and
-// ErrKeyMismatch if the key was used to pay otherwise.
+// Errors: those of Locks.BeginPayment, *ConflictError, ErrPaymentUnderWay, *BookedError
+// if another checkout has bought the cells, and ErrKeyMismatch if the key was used to
+// pay otherwise.
 func (s *Sale) Checkout(ctx context.Context, holdID, holder, key string, p Payment) (*allocator.Booking, error) {
 	e, err := s.eventOf(ctx, holdID)
 	if err != nil {
@@ -71,7 +72,7 @@ func (s *Sale) claim(ctx context.Context, e *allocator.Event, id, holdID, holder
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.over(ctx, holdID, holder, err)
 	}
 	if err := s.deps.Step("paying"); err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ func (s *Sale) conflict(ctx context.Context, e *allocator.Event, b *allocator.Bo
 			continue
 		}
 		if t.HoldID == b.HoldID {
-			return ErrPaymentUnderWay
+			return s.sold(ctx, b.HoldID, b.Holder, ErrPaymentUnderWay)
 		}
 		if t.Booked {
 			booked = append(booked, t.Cell)

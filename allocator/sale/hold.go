@@ -124,7 +124,34 @@ func (s *Sale) priced(ctx context.Context, e *allocator.Event, h allocator.Hold)
 	return Held{h, total}, nil
 }
 
-// GetHold returns a holder's own hold. Errors: ErrHoldUnknown, ErrHoldExpired, ErrHoldNotYours.
+// BookedError says that a hold is over because its holder has bought its cells.
+type BookedError struct{ Booking string }
+
+func (e *BookedError) Error() string { return "the hold was booked as " + e.Booking }
+
+// over says why a hold is over. The locks only know that it is; if it was sold, the
+// database does.
+func (s *Sale) over(ctx context.Context, holdID, holder string, err error) error {
+	if !errors.Is(err, allocator.ErrHoldExpired) && !errors.Is(err, allocator.ErrHoldUnknown) {
+		return err
+	}
+	return s.sold(ctx, holdID, holder, err)
+}
+
+// sold is a BookedError if a hold was sold, or else the error that it is given.
+func (s *Sale) sold(ctx context.Context, holdID, holder string, otherwise error) error {
+	b, err := s.deps.Store.BookingOfHold(ctx, holdID, holder)
+	switch {
+	case errors.Is(err, allocator.ErrBookingUnknown):
+		return otherwise
+	case err != nil:
+		return err
+	}
+	return &BookedError{b.ID}
+}
+
+// GetHold returns a holder's own hold. Errors: ErrHoldUnknown, ErrHoldExpired,
+// ErrHoldNotYours, *BookedError.
 func (s *Sale) GetHold(ctx context.Context, holdID, holder string) (Held, error) {
 	e, err := s.eventOf(ctx, holdID)
 	if err != nil {
@@ -136,7 +163,7 @@ func (s *Sale) GetHold(ctx context.Context, holdID, holder string) (Held, error)
 		return err
 	})
 	if err != nil {
-		return Held{}, err
+		return Held{}, s.over(ctx, holdID, holder, err)
 	}
 	return s.priced(ctx, e, h)
 }

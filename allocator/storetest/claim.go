@@ -206,3 +206,41 @@ func releasedAndSold(t *testing.T, b Backend) {
 		t.Errorf("got %v, want a conflict over seat 2", err)
 	}
 }
+
+func bookingOfHold(t *testing.T, b Backend) {
+	h := Build(t, b, 10)
+	find := func(of *allocator.Booking, holder string, want error) {
+		t.Helper()
+		got, err := b.BookingOfHold(t.Context(), of.HoldID, holder)
+		if !errors.Is(err, want) || err == nil && (got.ID != of.ID || got.State != of.State || len(got.Cells) != len(of.Cells)) {
+			t.Errorf("of a %s hold got %+v (%v), want %v", of.State, got, err, want)
+		}
+	}
+	sold := h.Booked(t, 1, 2)
+	for _, state := range []allocator.BookingState{allocator.BookedState, allocator.Attention, allocator.Captured} {
+		if state != sold.State {
+			h.move(t, sold, state, sold.State)
+		}
+		find(sold, sold.Holder, nil)
+		find(sold, "somebody else", allocator.ErrBookingUnknown)
+	}
+	open := h.Claimed(t, 3)
+	find(open, open.Holder, allocator.ErrBookingUnknown)
+	open.Attempt = 1
+	h.move(t, open, allocator.Authorising, allocator.Claimed)
+	find(open, open.Holder, allocator.ErrBookingUnknown)
+	h.move(t, open, allocator.Declined, allocator.Authorising)
+	find(open, open.Holder, allocator.ErrBookingUnknown)
+	again := h.Booking(3) // the same hold, with another means of payment
+	again.HoldID, again.Holder = open.HoldID, open.Holder
+	if err := b.Claim(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	again.Attempt, again.PaymentID = 1, "pay_again"
+	h.move(t, again, allocator.Authorising, allocator.Claimed)
+	h.move(t, again, allocator.BookedState, allocator.Authorising)
+	find(again, again.Holder, nil)
+	if _, err := b.BookingOfHold(t.Context(), "never\x00made", "ann"); !errors.Is(err, allocator.ErrBookingUnknown) {
+		t.Errorf("of a hold never made: %v", err)
+	}
+}

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"a move takes its claims and its tasks along", advanceFollows},
 		{"no booking moves back", advanceForward},
 		{"a released cell can be claimed again and a sold one cannot", releasedAndSold},
+		{"a hold that was sold is found by its holder alone", bookingOfHold},
 		{"unfinished bookings are found, longest still first", unfinished},
 		{"a leased task is nobody else's until its lease ends", outboxLease},
 		{"two workers never have one task", outboxWorkers},
