@@ -1,6 +1,6 @@
 // The booking, in plain words.
 
-import { call, element, money, pause } from "./api.js";
+import { call, element, held, money, pause } from "./api.js";
 import { showCells } from "./cells.js";
 
 const id = decodeURIComponent(location.pathname.split("/").pop());
@@ -21,6 +21,7 @@ async function show() {
 		const sold = ["booked", "captured", "attention"].includes(booking.state);
 		element("title").textContent = document.title = title;
 		element("text").textContent = text;
+		if (sold && held.id === booking.holdId) held.id = null; // nothing is left to pay for
 		document.body.dataset.state = sold ? "booked" : booking.state;
 		if (round === 1) showCells(booking.cells);
 		element("total").textContent = sold ? `${money(booking.price)} paid, all fees included` : money(booking.price);

@@ -57,6 +57,14 @@ function over(text) {
 	say(text);
 }
 
+// bought leads to the booking that these seats have become part of.
+function bought(booking) {
+	payment.forget();
+	sessionStorage.removeItem(under);
+	held.id = null;
+	location.replace(`/booking/${encodeURIComponent(booking)}`);
+}
+
 function busy(yes) {
 	element("pay").disabled = element("release").disabled = yes;
 	element("pay").textContent = yes ? "Paying …" : `Pay ${price}`;
@@ -109,14 +117,14 @@ async function settled(booking) {
 	sessionStorage.removeItem(under);
 	if (booking.state === "declined") return failed({ final: true, message: "The payment was declined. No money was taken. Your seats are still held: try another means of payment." });
 	if (booking.state === "expired") return over("The time to pay is over. No money was taken, and the seats went back to everybody.");
-	held.id = null;
-	location.replace(`/booking/${encodeURIComponent(booking.bookingId)}`);
+	bought(booking.bookingId);
 }
 
 // failed shows what can be done: pay otherwise, ask again, or choose again.
 async function failed(refusal) {
 	if (refusal.final) payment.forget(); // the next try is another payment
 	delete document.body.dataset.state;
+	if (refusal.code === "already-booked") return bought(refusal.problem.bookingId);
 	if (["hold-expired", "hold-unknown", "hold-not-yours", "cells-unavailable", "payment-expired"].includes(refusal.code)) return over(refusal.message);
 	try {
 		const open = await load();
@@ -130,6 +138,7 @@ async function failed(refusal) {
 }
 
 function lost(refusal) {
+	if (refusal.code === "already-booked") return bought(refusal.problem.bookingId);
 	if (refusal.final) return over(refusal.message);
 	say(refusal.message);
 	element("retry").hidden = false;

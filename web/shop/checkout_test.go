@@ -249,6 +249,41 @@ func TestAnEndedPaymentLeadsBack(t *testing.T) {
 	}
 }
 
+// Seats that were bought are never said to be gone: wherever a fan comes back, the way
+// leads to the booking.
+func TestSeatsThatWereBoughtLeadToTheirBooking(t *testing.T) {
+	booked := (&problem.Problem{
+		Code: "already-booked", Status: http.StatusConflict, Title: "These seats are booked", Detail: "These seats are yours already.",
+	}).With("bookingId", "b_1")
+	for from, come := range map[string]func(s *stage, b *tab){
+		"the payment": func(s *stage, b *tab) { s.fail("pay", booked); b.buyer("tok_ok"); b.click("pay") },
+		"a reload":    func(s *stage, b *tab) { s.fail("get", booked); b.Do("reloading", chromedp.Reload()) },
+		"the map": func(s *stage, b *tab) {
+			s.fail("get", booked)
+			b.picker()
+			b.reads("resumetext", "These seats are yours already.")
+			b.reads("resumelink", "See your booking")
+			b.Until("nothing can be given back", `document.getElementById("giveback").hidden`)
+			b.click("resumelink")
+		},
+	} {
+		t.Run(from, func(t *testing.T) {
+			s := newStage(t, hall())
+			b := openTab(t, s)
+			seats := b.checkout()
+			s.change(func() { // in another window
+				s.bookings["b_1"] = map[string]any{
+					"bookingId": "b_1", "event": "proms", "holdId": "h_proms_1", "state": "captured", "cells": seats,
+					"price": map[string]any{"amount": 16000, "currency": "EUR"}, "buyer": map[string]any{"name": "Ada", "email": "ada@example.org"},
+				}
+			})
+			come(s, b)
+			b.booked()
+			b.Until("nothing is kept of it", `!Object.keys(sessionStorage).some(key => key.startsWith("once ")) && !localStorage.getItem("hold proms")`)
+		})
+	}
+}
+
 func TestPagesAreTheirOwnAndKeptByNobody(t *testing.T) {
 	h := New("proms", "/done")
 	for path, page := range map[string]string{"/": "picker", "/checkout/h_1": "checkout", "/booking/b_1": "booking"} {

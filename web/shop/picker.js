@@ -256,8 +256,18 @@ async function resume() {
 		element("resume").hidden = false;
 		chosen(seats);
 	} catch (refusal) {
+		if (refusal.code === "already-booked") return toBooking(refusal);
 		if (refusal.final) held.id = null;
 	}
+}
+
+// toBooking leads a fan who never saw the answer to their payment to what they bought.
+function toBooking({ problem, message }) {
+	element("resumelink").href = `/booking/${encodeURIComponent(problem.bookingId)}`;
+	element("resumelink").textContent = "See your booking";
+	element("resumetext").textContent = message;
+	element("giveback").hidden = true;
+	element("resume").hidden = false;
 }
 
 async function giveBack() {
