@@ -3,9 +3,6 @@ package e2e
 import (
 	"path/filepath"
 	"testing"
-	"time"
-
-	"github.com/caddy-tickets/caddy-tickets/internal/rehearse"
 )
 
 // TestTheRealHallIsSoldFromEndToEnd takes the plan of a real sports hall, with
@@ -17,16 +14,7 @@ func TestTheRealHallIsSoldFromEndToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startStack(t, "--plan", plan, "--rate", "60000/m", "--active", "400")
-	report, err := rehearse.Run(t.Context(), rehearse.Config{
-		Site: s.FanPage, Room: "arena", Event: "arena", Fans: 900, Arrive: 3 * time.Second,
-		Tickets: 2, Declined: 0.05, Seed: 2, Deadline: 5 * time.Minute,
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, violation := range report.Violations {
-		t.Error(violation)
-	}
+	report := s.rehearse(t, "--fans", "900", "--arrive", "3s", "--tickets", "2", "--declined", "0.05", "--abandon", "0", "--seed", "2", "--deadline", "5m")
 	if got := ask(t, s, bookedCells); got != seats {
 		t.Errorf("the database sold %s of %s seats: %+v", got, seats, report)
 	}

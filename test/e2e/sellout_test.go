@@ -1,10 +1,8 @@
 package e2e
 
 import (
+	"strconv"
 	"testing"
-	"time"
-
-	"github.com/caddy-tickets/caddy-tickets/internal/rehearse"
 )
 
 // TestThreeThousandFansSellOutFiveHundredSeats is the promise of the project in
@@ -12,16 +10,7 @@ import (
 func TestThreeThousandFansSellOutFiveHundredSeats(t *testing.T) {
 	const fans, seats = 3000, 500
 	s := startStack(t, "--seats", "500", "--rate", "60000/m", "--active", "400")
-	report, err := rehearse.Run(t.Context(), rehearse.Config{
-		Site: s.FanPage, Room: "arena", Event: "arena", Fans: fans, Arrive: 5 * time.Second,
-		Tickets: 2, Declined: 0.05, Seed: 1, Deadline: 8 * time.Minute,
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, violation := range report.Violations {
-		t.Error(violation)
-	}
+	report := s.rehearse(t, "--fans", strconv.Itoa(fans), "--arrive", "5s", "--tickets", "2", "--declined", "0.05", "--abandon", "0", "--deadline", "8m")
 	if report.Tickets != seats {
 		t.Errorf("the fans hold %d tickets, want %d", report.Tickets, seats)
 	}
