@@ -108,9 +108,13 @@ func TestOfManyKeysAtOnceOnePays(t *testing.T) {
 	if len(done) != 1 || h.provider.calls.Load() != 1 {
 		t.Errorf("%d paid with %d calls to the provider, want one", len(done), h.provider.calls.Load())
 	}
-	for _, err := range failed {
+	for _, err := range failed { // before the one had paid, or after
+		var booked *sale.BookedError
+		if errors.As(err, &booked) && len(done) == 1 && booked.Booking == done[0].ID {
+			continue
+		}
 		if !errors.Is(err, sale.ErrPaymentUnderWay) {
-			t.Errorf("refused with %v, want ErrPaymentUnderWay", err)
+			t.Errorf("refused with %v, want ErrPaymentUnderWay, or the booking", err)
 		}
 	}
 	h.settle()
