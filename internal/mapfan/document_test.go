@@ -26,10 +26,14 @@ func TestALayoutIsLoadedOnceHoweverManyAsk(t *testing.T) {
 	t.Parallel()
 	plain, hash := layout()
 	d, loads, gate := NewDocuments(), 0, make(chan struct{})
-	load := func(context.Context) ([]byte, error) {
+	load := func(ctx context.Context) ([]byte, error) {
 		loads++ // the race detector would tell of two at once
-		<-gate
-		return plain, nil
+		select {
+		case <-gate:
+			return plain, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	gone, leave := context.WithCancel(t.Context())
 	first := make(chan error)
