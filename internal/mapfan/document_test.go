@@ -25,9 +25,10 @@ func layout() ([]byte, string) {
 func TestALayoutIsLoadedOnceHoweverManyAsk(t *testing.T) {
 	t.Parallel()
 	plain, hash := layout()
-	d, loads, gate := NewDocuments(), 0, make(chan struct{})
+	d, loads, began, gate := NewDocuments(), 0, make(chan struct{}, 1), make(chan struct{})
 	load := func(ctx context.Context) ([]byte, error) {
 		loads++ // the race detector would tell of two at once
+		began <- struct{}{}
 		select {
 		case <-gate:
 			return plain, nil
@@ -41,6 +42,7 @@ func TestALayoutIsLoadedOnceHoweverManyAsk(t *testing.T) {
 		_, err := d.Get(gone, "e", hash, load)
 		first <- err
 	}()
+	<-began
 	leave()
 	if err := <-first; !errors.Is(err, context.Canceled) {
 		t.Errorf("who leaves waits on: %v", err)
