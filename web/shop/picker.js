@@ -29,6 +29,7 @@ const owned = new Set(); // ordinals of the hold that this fan has
 const refused = new Set(); // ordinals that were taken before the map said so
 let sale, plan, canvas, map, list, summary;
 let asking = false; // a hold is being asked for: the map shows our own seats as held
+let unsure = false; // a hold was asked for and the answer never came: what the map shows as held may be ours
 
 function stateOf(i) {
 	if (owned.has(i) || choice.seats.has(i)) return MINE;
@@ -65,6 +66,7 @@ window.seatmap = {
 // pick chooses a seat, or puts it back.
 function pick(i) {
 	if (asking) return;
+	unsure = false; // another wish than the one that may have been granted
 	say();
 	if (owned.has(i)) return say("You hold this seat already. Go on to pay, or give it back.");
 	if (choice.seats.has(i)) choice.seats.delete(i);
@@ -107,7 +109,7 @@ function line(name, amount, remove) {
 function changed(ordinals) {
 	for (const i of ordinals ?? refused) refused.delete(i);
 	if (!ordinals) canvas?.repaint(); else canvas?.change(ordinals);
-	if (!asking) dropLost();
+	if (!asking && !unsure) dropLost();
 	list.refresh();
 	window.seatmap.ready = true;
 }
@@ -225,7 +227,9 @@ async function hold() {
 		asking = false;
 		element("hold").textContent = "Continue";
 		element("hold").disabled = choice.size === 0;
-		if (refusal.final) once.forget();
+		unsure = !refusal.final;
+		if (unsure) return say(refusal.message); // "Continue" asks again with the same key
+		once.forget();
 		refusedHold(refusal);
 	}
 }

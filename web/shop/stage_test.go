@@ -63,7 +63,8 @@ type stage struct {
 	bookings map[string]map[string]any     // by id
 	answers  map[string]answer             // by idempotency key
 	trouble  map[string][]*problem.Problem // by operation, the next answers
-	lose     map[string]int                // by operation, how many answers get lost
+	lose     map[string]int                // by operation, how many answers get lost; the browser asks again by itself, too
+	mask     map[string]int                // by operation, how many answers are 503 although it was done
 	calls    []string
 	noLive   bool          // streams are refused
 	gaps     int           // so many streams have a gap
@@ -89,7 +90,7 @@ func newStage(t *testing.T, v *venue) *stage {
 	t.Helper()
 	s := &stage{
 		t: t, venue: v, channel: mapfan.New(100), holds: make(map[string]*hold), bookings: make(map[string]map[string]any),
-		answers: make(map[string]answer), trouble: make(map[string][]*problem.Problem), lose: make(map[string]int), holdTime: 5 * time.Minute,
+		answers: make(map[string]answer), trouble: make(map[string][]*problem.Problem), lose: make(map[string]int), mask: make(map[string]int), holdTime: 5 * time.Minute,
 	}
 	s.reset(1, make([]byte, mapframe.BitsLen(len(v.cells))))
 	s.recount()
@@ -282,6 +283,10 @@ func (s *stage) do(name string, act func(r *http.Request) answer) http.HandlerFu
 		s.calls = append(s.calls, name)
 		if next := s.trouble[name]; len(next) > 0 {
 			s.trouble[name] = next[1:]
+			// As on the real surface: a refusal is the answer to its key for good.
+			if key := r.Header.Get("Idempotency-Key"); key != "" && next[0].Status < 500 && next[0].Status != http.StatusUnauthorized {
+				s.answers[key] = answer{next[0].Status, next[0]}
+			}
 			problem.Write(w, next[0])
 			return
 		}
@@ -296,6 +301,11 @@ func (s *stage) do(name string, act func(r *http.Request) answer) http.HandlerFu
 			if key != "" {
 				s.answers[key] = got
 			}
+		}
+		if s.mask[name] > 0 {
+			s.mask[name]--
+			problem.Write(w, &problem.Problem{Code: "overloaded", Status: http.StatusServiceUnavailable, Title: "A moment, please", RetryAfter: 300 * time.Millisecond})
+			return
 		}
 		if s.lose[name] > 0 {
 			s.lose[name]--
