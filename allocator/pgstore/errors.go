@@ -40,7 +40,7 @@ const (
 	final       verdict = iota // an answer, or a mistake of ours
 	undone                     // repeat it
 	lost                       // repeat it on another connection
-	unavailable                // give up for now
+	unavailable                // the caller may try later
 )
 
 // acquireError says that there was no connection to be had: nothing was sent.

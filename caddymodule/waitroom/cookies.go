@@ -2,6 +2,7 @@ package waitroom
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
@@ -28,3 +29,35 @@ func (h *Handler) setPass(w http.ResponseWriter, r *http.Request, token string, 
 // passCookie is the name of the room's pass: over plain HTTP it cannot have the
 // __Host- prefix.
 func passCookie(room string, r *http.Request) string { return pass.CookieName(room, r.TLS != nil) }
+
+// dropCookies takes the room's own cookies out of a request. The site is told all it
+// needs in headers: a place is none of its business, and a pass that is sent twice
+// costs every request half a kilobyte.
+func dropCookies(r *http.Request, room string) {
+	var kept strings.Builder
+	for _, line := range r.Header["Cookie"] {
+		for cookie := range strings.SplitSeq(line, ";") {
+			cookie = strings.TrimSpace(cookie)
+			if cookie == "" || ours(cookie, room) {
+				continue
+			}
+			if kept.Len() > 0 {
+				kept.WriteString("; ")
+			}
+			kept.WriteString(cookie)
+		}
+	}
+	if kept.Len() == 0 {
+		delete(r.Header, "Cookie")
+		return
+	}
+	r.Header["Cookie"] = []string{kept.String()}
+}
+
+// ours says whether a cookie, as name=value, is the room's: its pass or its place, in
+// the form of either scheme.
+func ours(cookie, room string) bool {
+	name, _, _ := strings.Cut(cookie, "=")
+	name = strings.TrimPrefix(name, "__Host-")
+	return name == pass.CookieName(room, false) || name == place.CookieName(room, false)
+}

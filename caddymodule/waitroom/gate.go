@@ -26,7 +26,8 @@ const (
 // releasePatience bounds the end of a session: the visitor's answer waits for it.
 const releasePatience = 500 * time.Millisecond
 
-// guardedVar marks a request that a gate has let in.
+// guardedVar marks a request that a gate has let in, and with a room's name behind
+// it one that the gate of this room has.
 const guardedVar = "waitroom.guarded"
 
 // dropHeaders takes away what only the edge may say, unless a gate before this
@@ -53,6 +54,10 @@ func keepHeaders(r *http.Request) {
 
 // gate lets a visitor with a valid pass through, and nobody else.
 func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	mine := guardedVar + "." + h.Room
+	if caddyhttp.GetVar(r.Context(), mine) != nil {
+		return next.ServeHTTP(w, r) // an outer gate of this room has just looked
+	}
 	token, claims, err := h.pass(r)
 	if err != nil {
 		dropHeaders(r)
@@ -61,6 +66,8 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	h.app.Count(h.Room, "pass", "valid")
 	caddyhttp.SetVar(r.Context(), guardedVar, true)
+	caddyhttp.SetVar(r.Context(), mine, true)
+	dropCookies(r, h.Room)
 	r.Header.Set(headerVisitor, claims.Visitor)
 	r.Header.Set(headerPass, token)
 	keepHeaders(r)

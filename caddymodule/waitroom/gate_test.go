@@ -197,6 +197,53 @@ func TestTheSiteIsToldWhoItIsByTheEdgeAlone(t *testing.T) {
 	}
 }
 
+// The site gets its own cookies and those of other rooms, never this room's place or
+// pass: the pass is in a header.
+func TestTheSiteGetsItsOwnCookiesAndNotTheRooms(t *testing.T) {
+	s := start(t, open)
+	f := s.fan()
+	f.admitted()
+	pass := f.cookie("pass-arena")
+	get := func(cookies string) string {
+		t.Helper()
+		got := s.raw("GET /seats HTTP/1.1\r\nHost: a\r\nUser-Agent: " + goClient + "\r\nConnection: close\r\n" + cookies + "\r\n")
+		if !got.reachedSite() {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		last, _ := s.behind.last()
+		if last.Header.Get("Waitroom-Pass") != pass {
+			t.Error("the pass is not in its header")
+		}
+		return strings.Join(last.Header["Cookie"], " | ")
+	}
+	for cookies, want := range map[string]string{
+		"Cookie: pass-arena=" + pass + "\r\n":                                             "",
+		"Cookie: a=1; place-arena=p; pass-arena=" + pass + "; session=\"x y\"\r\n":        `a=1; session="x y"`,
+		"Cookie: a=1;pass-arena=" + pass + ";;b=2\r\nCookie: place-arena=p; c=3\r\n":      "a=1; b=2; c=3",
+		"Cookie: pass-arena=" + pass + "; __Host-pass-arena=x; __Host-place-arena=y\r\n":  "",
+		"Cookie: pass-arena=" + pass + "; pass-arena2=x; mypass-arena=y; pass-club=z\r\n": "pass-arena2=x; mypass-arena=y; pass-club=z",
+	} {
+		if got := get(cookies); got != want {
+			t.Errorf("%.60q: the site got %q, want %q", cookies, got, want)
+		}
+	}
+}
+
+// Where two gates of a room lie behind each other, as a guarded part of a guarded
+// site, the outer one decides.
+func TestAGateBehindAGateOfTheSameRoomLetsThrough(t *testing.T) {
+	s := newSite(t)
+	s.load(s.caddyfile("waitroom arena {\n" + open + "\n}\nwaitroom /vip* arena"))
+	f := s.fan()
+	if got := f.page("/vip"); got.reachedSite() {
+		t.Fatal("without a pass")
+	}
+	f.admitted()
+	if got := f.page("/vip"); !got.reachedSite() {
+		t.Errorf("with a pass: %d", got.status)
+	}
+}
+
 // With a matcher the room guards what matches, and its endpoints work wherever
 // they are.
 func TestAMatcherGuardsAPartOfTheSite(t *testing.T) {
