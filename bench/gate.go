@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	gateRounds      = 5 // of each side, alternating; the median of their ratios counts
+	gateRounds      = 11 // of each side, alternating; the median of their ratios counts
 	gateRound       = 1500 * time.Millisecond
 	gateConnections = 32
 )
