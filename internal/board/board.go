@@ -58,10 +58,7 @@ func (b *Board) Position(s place.Score) int {
 
 // younger says whether a place was given after the picture was taken.
 func (b *Board) younger(s place.Score) bool {
-	if s >= place.DeprioritisedBase {
-		s -= place.DeprioritisedBase - place.LiveBase
-	}
-	return s >= place.LiveBase && place.LiveTime(s).After(b.made)
+	return place.LiveTime(s).After(b.made)
 }
 
 // The encoding, big-endian, made by board.lua:

@@ -75,8 +75,8 @@ func TestAPlaceThatIsYoungerThanTheBoardHasNoPositionYet(t *testing.T) {
 		"in the same moment":          {made, 11},
 		"a microsecond later":         {made + 1, 0},
 		"a second later":              {made + 1_000_000, 0},
-		"deprioritised, later":        {made + 1 + place.DeprioritisedBase - place.LiveBase, 0},
-		"deprioritised, before":       {made - 1 + place.DeprioritisedBase - place.LiveBase, 11},
+		"deprioritised, later":        {made + 1 + place.Deprioritised.Base(), 0},
+		"deprioritised, before":       {made - 1 + place.Deprioritised.Base(), 11},
 		"older, and not in the queue": {made - 1, 11},
 		"drawn, and not in the queue": {7, 1},
 		"one that the board has":      {scores(10)[4], 5},
@@ -96,7 +96,7 @@ func TestAnEmptyQueueHasABoard(t *testing.T) {
 }
 
 func TestTheStepFromDrawnToLivePlacesIsKept(t *testing.T) {
-	all := []place.Score{1, 5, place.LiveBase + 1<<45, place.DeprioritisedBase + 9}
+	all := []place.Score{1, 5, place.LiveBase + 1<<45, place.Deprioritised.Base() + 9}
 	b, err := Decode(encode(all))
 	if err != nil {
 		t.Fatal(err)

@@ -56,36 +56,82 @@ func ParseVisitor(s string) (Visitor, error) {
 
 // Score orders places: the smaller is the earlier. All scores are below
 // ScoreLimit, so a Redis double holds them exactly.
+//
+//	tier 3 bits | 0 … 2^48   drawn
+//	            | 2^48 …     live: 2^48 + microseconds since Origin
+//	            | 2^50 - 1   in the lobby, not drawn yet
+//
+// The live range of a tier is 2^50-2^48 µs, 26 years from Origin.
 type Score uint64
 
-// The ranges of scores. Drawn places come before all live ones, deprioritised
-// places after them. Between LiveBase and DeprioritisedBase there are
-// 2^50-2^48 µs, 26 years from Origin.
+// The ranges of scores within a tier, and the end of all.
 const (
-	LiveBase          Score = 1 << 48
-	DeprioritisedBase Score = 1 << 50
-	ScoreLimit        Score = 1 << 53
+	LiveBase   Score = 1 << 48
+	tierSize   Score = 1 << 50
+	ScoreLimit Score = Tiers * tierSize
 )
+
+// Tier is a part of the order: everybody of one tier comes before everybody of
+// the next. Without tiers of the operator's own, fans are in the first.
+type Tier uint8
+
+const (
+	// Tiers is how many there can be.
+	Tiers = 8
+	// Deprioritised is the last tier.
+	Deprioritised Tier = Tiers - 1
+)
+
+// Base is the first score of the tier.
+func (t Tier) Base() Score { return Score(t) * tierSize }
+
+// Undrawn is the score of all who are in the lobby until they are drawn.
+func (t Tier) Undrawn() Score { return t.Base() + tierSize - 1 }
+
+// Tier is the score's.
+func (s Score) Tier() Tier { return Tier(min(s/tierSize, Tiers-1)) }
+
+// Undrawn says whether the place is in the lobby and has not been drawn.
+func (s Score) Undrawn() bool { return s != 0 && s%tierSize == tierSize-1 }
+
+// Fronts are how far admission has come in each tier. Tiers are admitted one
+// after the other, but a fan of an earlier one may come late: one front for all
+// would take it for somebody who has been in.
+type Fronts [Tiers]Score
+
+// Passed says whether a place has had its turn.
+func (f *Fronts) Passed(s Score) bool { return s != 0 && s <= f[s.Tier()] }
+
+// Raise moves the fronts up to those of more, and says whether any moved.
+func (f *Fronts) Raise(more Fronts) (raised bool) {
+	for t := range f {
+		if more[t] > f[t] {
+			f[t], raised = more[t], true
+		}
+	}
+	return raised
+}
 
 // Origin is where live scores begin to count, in every room and for ever.
 var Origin = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// LiveScore is the score of a place taken at t, to the microsecond. Times
-// before Origin and beyond the range give its ends.
+// LiveScore is the score of a place of the first tier taken at t, to the
+// microsecond. Times before Origin and beyond the range give its ends.
 func LiveScore(t time.Time) Score {
 	µs := t.Sub(Origin).Microseconds()
-	return LiveBase + Score(min(max(µs, 0), int64(DeprioritisedBase-LiveBase)-1))
+	return LiveBase + Score(min(max(µs, 0), int64(tierSize-LiveBase)-2))
 }
 
 // LiveTime is the time of a live score, and zero for any other.
 func LiveTime(s Score) time.Time {
-	if s < LiveBase || s >= DeprioritisedBase {
+	within := s % tierSize
+	if within < LiveBase || s.Undrawn() {
 		return time.Time{}
 	}
-	return Origin.Add(time.Duration(s-LiveBase) * time.Microsecond)
+	return Origin.Add(time.Duration(within-LiveBase) * time.Microsecond)
 }
 
-// DrawScore is the visitor's score in a draw: the first 48 bits of
+// DrawScore is the visitor's score in a draw, within its tier: the first 48 bits of
 // HMAC-SHA256(seed, visitor). Visitors are given by the edge, so nobody can
 // choose one that scores well; 2^48 values give two of a million entrants the
 // same score with a chance of 1 in 560, and then the visitor decides.

@@ -90,15 +90,27 @@ func TestAKeyWithTheIDOfAnotherDoesNotOpenItsTokens(t *testing.T) {
 	}
 }
 
-func TestDrawnPlacesComeBeforeLiveOnesAndDeprioritisedOnesLast(t *testing.T) {
+func TestDrawnPlacesComeBeforeLiveOnesAndEveryTierBeforeTheNext(t *testing.T) {
 	for i := range 1000 {
 		if s := DrawScore([]byte("seed"), Visitor{byte(i), byte(i >> 8)}); s >= LiveBase {
 			t.Fatalf("drawn score %d", s)
 		}
 	}
 	last := LiveScore(Origin.AddDate(100, 0, 0))
-	if LiveScore(Origin.AddDate(-1, 0, 0)) != LiveBase || last >= DeprioritisedBase {
+	if LiveScore(Origin.AddDate(-1, 0, 0)) != LiveBase || last.Undrawn() || last.Tier() != 0 {
 		t.Fatal("live scores leave their range")
+	}
+	for tier := range Tier(Tiers) {
+		inLobby, late := tier.Undrawn(), tier.Base()+last
+		if inLobby.Tier() != tier || !inLobby.Undrawn() || late >= inLobby || tier.Base() > inLobby {
+			t.Fatalf("tier %d: %d, %d", tier, late, inLobby)
+		}
+		if tier != Deprioritised && inLobby >= (tier+1).Base() {
+			t.Fatalf("tier %d does not end before the next", tier)
+		}
+	}
+	if Deprioritised.Undrawn() != ScoreLimit-1 || Score(0).Undrawn() {
+		t.Fatal("the last score is not the last")
 	}
 	if uint64(float64(ScoreLimit-1)) != uint64(ScoreLimit-1) {
 		t.Fatal("a double does not hold the largest score")
@@ -110,8 +122,23 @@ func TestLiveScoresTellTheirTime(t *testing.T) {
 	if got := LiveTime(LiveScore(at)); !got.Equal(at) {
 		t.Fatal(got)
 	}
-	if !LiveTime(5).IsZero() || !LiveTime(DeprioritisedBase).IsZero() {
+	if got := LiveTime(Deprioritised.Base() + LiveScore(at)); !got.Equal(at) {
+		t.Fatal(got)
+	}
+	if !LiveTime(5).IsZero() || !LiveTime(Deprioritised.Base()).IsZero() || !LiveTime(Tier(0).Undrawn()).IsZero() {
 		t.Fatal("a score that is not live has a time")
+	}
+}
+
+func TestTheFrontOfOneTierSaysNothingAboutAnother(t *testing.T) {
+	var f Fronts
+	if !f.Raise(Fronts{2: Tier(2).Base() + 9}) || f.Raise(Fronts{2: Tier(2).Base() + 8}) {
+		t.Fatal("a front only moves up")
+	}
+	for s, want := range map[Score]bool{0: false, 9: false, Tier(1).Undrawn(): false, Tier(2).Base() + 9: true, Tier(2).Base() + 10: false} {
+		if f.Passed(s) != want {
+			t.Errorf("passed(%d) is %v", s, !want)
+		}
 	}
 }
 

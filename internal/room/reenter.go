@@ -29,7 +29,7 @@ func (r *Room) sign(tok place.Token, how JoinOptions, v *View) Joined {
 		}
 		s := r.nextScore(place.LiveScore(now))
 		if how.Deprioritise {
-			s += place.DeprioritisedBase - place.LiveBase
+			s += place.Deprioritised.Base()
 		}
 		return s
 	})

@@ -98,12 +98,12 @@ func TestADeprioritisedVisitorIsBehindEverybody(t *testing.T) {
 	t.Parallel()
 	e := paused(t)
 	j, err := e.Join(t.Context(), visitor(t), JoinOptions{Deprioritise: true})
-	if err != nil || j.Token.Score < place.DeprioritisedBase {
+	if err != nil || j.Token.Score < place.Deprioritised.Base() {
 		t.Fatalf("%+v, %v", j, err)
 	}
 	e.lose()
 	j, err = e.Join(t.Context(), visitor(t), JoinOptions{Deprioritise: true})
-	if err != nil || j.Token.Score < place.DeprioritisedBase {
+	if err != nil || j.Token.Score < place.Deprioritised.Base() {
 		t.Fatalf("while Redis is away: %+v, %v", j, err)
 	}
 }

@@ -2,7 +2,7 @@
 --
 -- Scores and the room's times: LIVE and DEP are where live and deprioritised
 -- scores begin; ORIGIN is 2026-01-01T00:00:00Z in Unix seconds. See package place.
-local LIVE, DEP, ORIGIN = 281474976710656, 1125899906842624, 1767225600
+local LIVE, DEP, ORIGIN = 281474976710656, 8162774324609024, 1767225600
 
 -- The server's own clock: microseconds since ORIGIN, and Unix milliseconds.
 local function clock()
