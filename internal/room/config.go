@@ -28,6 +28,13 @@ type Config struct {
 	// does not matter. 0 refuses everybody until Opens.
 	Lobby time.Duration
 
+	// Method says how those who come are ordered; default DefaultMethod.
+	Method Method
+
+	// QueueAll makes everybody queue, also while there is room to go straight
+	// through. A room that opens at a time always queues.
+	QueueAll bool
+
 	// DrawSeed keys the order of those who came in the lobby. Every edge of a
 	// room needs the same one. It is a secret until the draw is over.
 	DrawSeed []byte
@@ -61,6 +68,9 @@ type Config struct {
 // withDefaults returns a copy that shares nothing with the caller's.
 func (c Config) withDefaults() *Config {
 	c.DrawSeed = slices.Clone(c.DrawSeed)
+	if c.Method == "" {
+		c.Method = DefaultMethod(c.Lobby > 0)
+	}
 	if c.TicketsPerPass <= 0 {
 		c.TicketsPerPass = DefaultTicketsPerPass
 	}
