@@ -40,6 +40,9 @@ func Load(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
+// LoadJSON is Load for Caddy's own config.
+func LoadJSON(config string) error { return caddy.Load([]byte(config), true) }
+
 // MustLoad is Load for a Caddyfile that works.
 func MustLoad(t testing.TB, caddyfile string) {
 	t.Helper()

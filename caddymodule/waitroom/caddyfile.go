@@ -35,7 +35,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	values := h.NewRoute(matcher, handler)
 	if matcher != nil {
 		endpoints := *handler
-		endpoints.EndpointsOnly = true
+		endpoints.EndpointsOnly, endpoints.Bypass = true, nil
 		values = append(values, h.NewRoute(nil, &endpoints)...)
 	}
 	return values, nil
@@ -58,6 +58,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		inventory     <url> <event>
 //		stream_origin <origin>
 //		status        200|202|429|503
+//		bypass        <matcher> | [<name>] { <matchers> }
 //	}
 //
 // A room that is set at one place can be named at others without a block.
@@ -76,7 +77,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := make(map[string]bool)
 	for d.NextBlock(0) {
 		option := d.Val()
-		if seen[option] {
+		if seen[option] && option != "bypass" {
 			return d.Errf("%s is set twice", option)
 		}
 		seen[option] = true
@@ -119,6 +120,10 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 			return d.ArgErr()
 		}
 		return wrap(d, checkOrigin(h.StreamOrigin))
+	case "bypass":
+		b, err := parseBypass(d)
+		h.Bypass = append(h.Bypass, b)
+		return err
 	}
 	if n, ok := map[string]*int{
 		"burst": &h.Burst, "active": &h.Active, "max_queue": &h.MaxQueue, "tickets": &h.Tickets, "status": &h.Status,

@@ -36,6 +36,8 @@ type Handler struct {
 	// https://tickets.example.com:8443, an address of the same host that speaks
 	// HTTP/1.1 only. Empty means the page's own.
 	StreamOrigin string `json:"stream_origin,omitempty"`
+	// Bypass lists who needs no pass here.
+	Bypass []Bypass `json:"bypass,omitempty"`
 
 	Settings
 
@@ -68,6 +70,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if h.room, err = h.app.Room(h.Room, settings); err != nil {
 		return err
+	}
+	for i := range h.Bypass {
+		if err := h.Bypass[i].provision(ctx); err != nil {
+			return fmt.Errorf("waitroom %s: %w", h.Room, err)
+		}
 	}
 	if h.Status == 0 {
 		h.Status = http.StatusOK
@@ -120,6 +127,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.EndpointsOnly {
 		dropHeaders(r)
 		return next.ServeHTTP(w, r)
+	}
+	if name, ok := h.bypassed(r); ok {
+		return h.pastQueue(w, r, next, name)
 	}
 	return h.gate(w, r, next)
 }
