@@ -4,23 +4,25 @@
 //	before the lobby   publish  commitment = SHA-256(secret), the rules, and which beacon will be used
 //	at its end         freeze the cohort; publish its count and Merkle root
 //	then               seed  = HKDF-SHA256(secret ‖ beacon ‖ root)
-//	                   score = first 48 bits of HMAC-SHA256(seed, visitor)
+//	                   score = tier · 2^50 + first 48 bits of HMAC-SHA256(seed, visitor)
 //	after              publish secret, beacon, seed and the cohort
 //
-// The secret is fixed before anybody is in, the root before the beacon is
-// known, and the beacon is nobody's: an operator who would like another order
-// has to change one of them, and Verify says which. Without a beacon the order
-// is as good as the commitment: the operator could have tried secrets before
-// committing, but not after a single fan was in, and the record says so.
+// The secret is fixed before anybody is in, the root (which covers everybody's
+// tier) before the beacon is known, and the beacon is nobody's: an operator who
+// would like another order has to change one of them, and Verify says which.
 //
 // What remains possible is to enter made-up fans before the lobby ends. The
 // count is public all the while; no draw can tell a made-up fan from a real one.
+// Without a beacon that is worse: whoever knows the secret could try many
+// made-up fans, and keep the one with which the order is to their liking. And a
+// beacon that is held back leaves its operator the choice between two orders,
+// that with it and that without. Verify remarks on both, and docs/draw.md says
+// so to fans.
 package draw
 
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -34,36 +36,10 @@ const Version = 1
 // SecretLength is in bytes.
 const SecretLength = 32
 
-// MaxBeacon bounds what an operator may announce, in bytes.
-const MaxBeacon = 1024
-
-// Bytes is binary in a record, as lower-case hexadecimal.
-type Bytes []byte
-
-// MarshalText implements encoding.TextMarshaler.
-func (b Bytes) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, b), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (b *Bytes) UnmarshalText(text []byte) error {
-	out, err := hex.AppendDecode(nil, text)
-	*b = out
-	return err
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (h *Hash) UnmarshalText(text []byte) error {
-	if hex.DecodedLen(len(text)) != len(h) {
-		return fmt.Errorf("a hash has %d hexadecimal digits, not %d", hex.EncodedLen(len(h)), len(text))
-	}
-	_, err := hex.Decode(h[:], text)
-	return err
-}
-
 // Record is a draw as it is published. It grows: the commitment is there before
-// the lobby, root and count at its end, the rest after the draw.
+// the lobby, root and count at its end, the rest after the draw. FrozenAt and
+// DrawnAt are the caller's to set; no score depends on them, or they would be
+// something to try until the order pleases.
 type Record struct {
 	Version    int       `json:"version"`
 	Room       string    `json:"room"`
@@ -73,27 +49,33 @@ type Record struct {
 	Beacon     Beacon    `json:"beacon"`
 	Count      *int      `json:"count,omitempty"`
 	Root       *Hash     `json:"root,omitempty"`
+	FrozenAt   time.Time `json:"frozenAt,omitzero"`
 	Secret     Bytes     `json:"secret,omitempty"`
 	Seed       Bytes     `json:"seed,omitempty"`
+	DrawnAt    time.Time `json:"drawnAt,omitzero"`
+	// Sum is written by MarshalJSON and checked by Verify: see checksum.
+	Sum Hash `json:"sum,omitzero"`
 }
 
-// Beacon is the public randomness: what was announced, and its value once known.
-// An empty Source means that there is none.
-type Beacon struct {
-	Source string `json:"source,omitempty"` // in words that let anybody find it, e.g. "drand quicknet round 12345678"
-	Value  Bytes  `json:"value,omitempty"`
-}
-
-// Commit begins a draw.
-func Commit(room string, lobbyOpens, opens time.Time, secret []byte, beaconSource string) (Record, error) {
+// Commit begins a draw. Of the beacon it takes what is known in advance: none if it is zero.
+func Commit(room string, lobbyOpens, opens time.Time, secret []byte, beacon Beacon) (Record, error) {
 	if len(secret) != SecretLength {
 		return Record{}, fmt.Errorf("the secret of a draw has %d bytes, not %d", SecretLength, len(secret))
 	}
+	if err := beacon.announceable(); err != nil {
+		return Record{}, err
+	}
 	return Record{
 		Version: Version, Room: room, LobbyOpens: lobbyOpens.UTC(), Opens: opens.UTC(),
-		Commitment: sha256.Sum256(secret), Beacon: Beacon{Source: beaconSource},
+		Commitment: sha256.Sum256(secret), Beacon: beacon,
 	}, nil
 }
+
+// Frozen says whether the cohort is fixed.
+func (r Record) Frozen() bool { return r.Root != nil && r.Count != nil }
+
+// Finished says whether the scores are known.
+func (r Record) Finished() bool { return r.Frozen() && len(r.Seed) > 0 }
 
 // Freeze returns the record with its cohort fixed.
 func (r Record) Freeze(c *Cohort) Record {
@@ -106,14 +88,31 @@ func (r Record) Freeze(c *Cohort) Record {
 // may be called again, by whoever goes on after a crash, and gives the same.
 func (r Record) Finish(secret, beacon []byte) (Record, error) {
 	switch {
-	case r.Root == nil:
-		return Record{}, errors.New("the cohort is not frozen yet")
-	case sha256.Sum256(secret) != r.Commitment:
-		return Record{}, errors.New("this is not the secret that was committed to")
 	case (r.Beacon.Source == "") != (len(beacon) == 0):
 		return Record{}, errors.New("a draw has a beacon if one was announced, and only then")
 	case len(beacon) > MaxBeacon:
 		return Record{}, fmt.Errorf("the beacon is longer than %d bytes", MaxBeacon)
+	}
+	return r.finish(secret, beacon)
+}
+
+// FinishWithout finishes a draw whose beacon has not come within the time that
+// was announced: by commitment alone. The caller has waited for
+// Beacon.Deadline, and from then on takes no beacon any more.
+func (r Record) FinishWithout(secret []byte) (Record, error) {
+	if r.Beacon.Source == "" || r.Beacon.Within == 0 {
+		return Record{}, errors.New("that this draw may go on without its beacon was not announced")
+	}
+	r.Beacon.Missed = true
+	return r.finish(secret, nil)
+}
+
+func (r Record) finish(secret, beacon []byte) (Record, error) {
+	switch {
+	case !r.Frozen():
+		return Record{}, errors.New("the cohort is not frozen yet")
+	case sha256.Sum256(secret) != r.Commitment:
+		return Record{}, errors.New("this is not the secret that was committed to")
 	}
 	seed, err := seedOf(r.Room, secret, beacon, *r.Root)
 	if err != nil {
@@ -136,4 +135,27 @@ func seedOf(room string, secret, beacon []byte, root Hash) ([]byte, error) {
 }
 
 // Score is an entrant's place in the order.
-func (r Record) Score(v place.Visitor) place.Score { return place.DrawScore(r.Seed, v) }
+func (r Record) Score(e Entrant) place.Score {
+	return e.Tier.Base() + place.DrawScore(r.Seed, e.Visitor)
+}
+
+// Drawn is what one fan needs to check their own place.
+type Drawn struct {
+	Visitor string      `json:"visitor"`
+	Tier    place.Tier  `json:"tier"`
+	Score   place.Score `json:"score"`
+	Proof   Proof       `json:"proof"`
+}
+
+// Drawn tells what became of a visitor; ErrNotInCohort if they did not take part.
+func (r Record) Drawn(c *Cohort, v place.Visitor) (Drawn, error) {
+	if !r.Finished() {
+		return Drawn{}, errors.New("the draw is not finished yet")
+	}
+	e, found := c.Find(v)
+	if !found {
+		return Drawn{}, ErrNotInCohort
+	}
+	proof, err := c.Prove(v)
+	return Drawn{v.String(), e.Tier, r.Score(e), proof}, err
+}

@@ -5,78 +5,150 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-
-	"github.com/caddy-tickets/caddy-tickets/internal/place"
+	"slices"
+	"time"
 )
 
-// Placed is an entrant with the score that it was given.
-type Placed struct {
-	Visitor place.Visitor
-	Score   place.Score
+// Check is one thing that was looked at.
+type Check struct {
+	What  string `json:"what"`            // a sentence that is true if nothing is wrong
+	Wrong string `json:"wrong,omitempty"` // what is, and what must have been changed; empty if it holds
 }
 
-// Verify recomputes a finished draw from what is public: the record as it was
-// published before the lobby (zero if nobody kept it), the record as it is now,
-// and the order that was used. The error names everything that does not hold,
-// each in a sentence that says what must have been changed.
-func Verify(before, now Record, order []Placed) error {
+// Report is what became of recomputing a draw.
+type Report struct {
+	Checks []Check `json:"checks"`
+	// Remarks are true of a draw in which everything holds: what it cannot prove.
+	Remarks []string `json:"remarks,omitempty"`
+}
+
+// Err joins what is wrong.
+func (r *Report) Err() error {
 	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if now.Version != Version {
-		return fmt.Errorf("a record of version %d: this program knows %d", now.Version, Version)
-	}
-	if now.Root == nil || now.Count == nil || len(now.Seed) == 0 {
-		return errors.New("the draw is not finished: root, count or seed is missing")
-	}
-	if before.Version != 0 {
-		errs = append(errs, before.kept(now)...)
-	}
-	if sha256.Sum256(now.Secret) != now.Commitment {
-		wrong("the secret was changed: its SHA-256 is not the commitment")
-	}
-	if (now.Beacon.Source == "") != (len(now.Beacon.Value) == 0) {
-		wrong("the beacon was announced and not used, or used and not announced")
-	}
-	visitors := make([]place.Visitor, len(order))
-	for i, one := range order {
-		visitors[i] = one.Visitor
-	}
-	cohort := NewCohort(visitors)
-	if len(order) != cohort.Len() {
-		wrong("%d entrants are in the order more than once", len(order)-cohort.Len())
-	}
-	if cohort.Len() != *now.Count {
-		wrong("the cohort was changed: %d entrants are in the order, %d were frozen", cohort.Len(), *now.Count)
-	}
-	if cohort.Root() != *now.Root {
-		wrong("the cohort was changed: its Merkle root is %x, not %x", cohort.Root(), *now.Root)
-	}
-	seed, err := seedOf(now.Room, now.Secret, now.Beacon.Value, *now.Root)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(seed, now.Seed) {
-		wrong("the seed does not follow from secret, beacon and root: one of them was changed")
-	}
-	bad, first := 0, Placed{}
-	for _, one := range order {
-		if one.Score != place.DrawScore(seed, one.Visitor) {
-			if bad == 0 {
-				first = one
-			}
-			bad++
+	for _, c := range r.Checks {
+		if c.Wrong != "" {
+			errs = append(errs, errors.New(c.Wrong))
 		}
-	}
-	if bad > 0 {
-		wrong("%d of %d scores are not what the seed gives; the first is that of visitor %s: %d, and %d was drawn",
-			bad, len(order), first.Visitor, first.Score, place.DrawScore(seed, first.Visitor))
 	}
 	return errors.Join(errs...)
 }
 
-// kept lists what a later record must not change.
-func (r Record) kept(now Record) []error {
-	var errs []error
+func (r *Report) check(holds bool, what, wrong string, args ...any) {
+	c := Check{What: what}
+	if !holds {
+		c.Wrong = fmt.Sprintf(wrong, args...)
+	}
+	r.Checks = append(r.Checks, c)
+}
+
+func (r *Report) remark(format string, args ...any) {
+	r.Remarks = append(r.Remarks, fmt.Sprintf(format, args...))
+}
+
+// Verify recomputes a finished draw from what is public: the record as somebody
+// kept it from before (zero if nobody did), the record as it is now, and the
+// cohort. The error names everything that does not hold, each in a sentence that
+// says what must have been changed.
+func Verify(before, now Record, c *Cohort) (remarks []string, err error) {
+	r := Examine(before, now, c)
+	return r.Remarks, r.Err()
+}
+
+// Examine is Verify, telling all that it looked at.
+func Examine(before, now Record, c *Cohort) *Report {
+	r := new(Report)
+	if now.Version != Version {
+		r.check(false, "The record is of a version that this program knows.", "the record has version %d: this program knows version %d", now.Version, Version)
+		return r
+	}
+	if !now.Finished() {
+		r.check(false, "The draw is finished.", "the draw is not finished: root, count or seed is missing")
+		return r
+	}
+	r.rules(before, now)
+	r.secret(now)
+	r.cohort(now, c)
+	r.beacon(now)
+	r.seed(now)
+	r.times(now)
+	r.sum(now)
+	return r
+}
+
+// rules compares with what was kept from before.
+func (r *Report) rules(before, now Record) {
+	if before.Version == 0 {
+		r.remark("No earlier copy of the record was compared. That commitment and rules were published before the lobby opened is known only to those who kept one.")
+		return
+	}
+	changed := false
+	for _, name := range before.changed(now) {
+		changed = true
+		r.check(false, "Nothing was changed since the earlier record.", "%s was changed after it was published", name)
+	}
+	if !changed {
+		r.check(true, "Nothing that the earlier record says was changed.", "")
+	}
+}
+
+func (r *Report) secret(now Record) {
+	r.check(sha256.Sum256(now.Secret) == now.Commitment, "The secret is the one that was committed to.",
+		"the secret was changed: its SHA-256 is not the commitment")
+}
+
+func (r *Report) cohort(now Record, c *Cohort) {
+	r.check(c.Len() == *now.Count, fmt.Sprintf("The cohort has the %d entrants that were frozen.", *now.Count),
+		"the cohort was changed: %d entrants are in it, %d were frozen", c.Len(), *now.Count)
+	r.check(c.Root() == *now.Root, "Its Merkle root is the one that was frozen: nobody was added, left out or put into another tier.",
+		"the cohort was changed: its Merkle root is %s, and %s was frozen", c.Root(), *now.Root)
+}
+
+func (r *Report) beacon(now Record) {
+	b := now.Beacon
+	switch {
+	case b.Missed:
+		r.check(b.Source != "" && b.Within > 0 && len(b.Value) == 0, "The draw went on without its beacon, as was announced for a beacon that does not come in time.",
+			"the beacon is said to have been missed, but none was announced, or it has a value, or that the draw may go on without it was not announced")
+		r.remark("The beacon (%s) did not come within %d seconds, so the order rests on the commitment alone. "+
+			"An operator who held it back had the choice between two orders: the one with it and this one. Look up when the beacon was published.", b.Source, b.Within)
+	case b.Source == "":
+		r.check(len(b.Value) == 0, "No beacon was announced, and none was used.", "a beacon was used that was not announced")
+		r.remark("This draw has no public beacon: it rests on the commitment alone. " +
+			"Whoever knew the secret could compute the order before the lobby ended, and change it by adding made-up fans.")
+	default:
+		r.check(len(b.Value) > 0 && len(b.Value) <= MaxBeacon, "The beacon that was announced was used.", "the beacon was announced and not used")
+		r.remark("That the value of the beacon is that of %q has to be looked up there: this record cannot prove it.", b.Source)
+	}
+}
+
+func (r *Report) seed(now Record) {
+	seed, err := seedOf(now.Room, now.Secret, now.Beacon.Value, *now.Root)
+	r.check(err == nil && bytes.Equal(seed, now.Seed), "The seed follows from secret, beacon and root, and every score from the seed.",
+		"the seed does not follow from room, secret, beacon and root: one of them, or the seed itself, was changed")
+}
+
+func (r *Report) times(now Record) {
+	times := []time.Time{now.LobbyOpens, now.Opens, now.FrozenAt, now.DrawnAt}
+	times = slices.DeleteFunc(times, time.Time.IsZero)
+	r.check(slices.IsSortedFunc(times, time.Time.Compare), "Lobby, opening, freezing and draw came in this order.",
+		"the times cannot be: the lobby opened %s, the sale %s, the cohort was frozen %s and drawn %s", now.LobbyOpens, now.Opens, now.FrozenAt, now.DrawnAt)
+	if now.Beacon.Missed && !now.DrawnAt.IsZero() {
+		r.check(!now.DrawnAt.Before(now.Beacon.Deadline(now.Opens)), "It waited for the beacon for as long as was announced.",
+			"the draw went on without its beacon at %s, and was to wait until %s", now.DrawnAt, now.Beacon.Deadline(now.Opens))
+	}
+}
+
+func (r *Report) sum(now Record) {
+	if now.Sum == (Hash{}) { // a record that was never written
+		return
+	}
+	sum, err := now.checksum()
+	r.check(err == nil && sum == now.Sum, "The record is whole.",
+		"the record does not match its own sum: where nothing else here is wrong, a time, the beacon's source, url or wait, or the sum itself was changed")
+}
+
+// changed names what a later record says otherwise.
+func (r Record) changed(now Record) (names []string) {
 	for _, field := range []struct {
 		name string
 		same bool
@@ -86,12 +158,20 @@ func (r Record) kept(now Record) []error {
 		{"the time of the draw", r.Opens.Equal(now.Opens)},
 		{"the commitment", r.Commitment == now.Commitment},
 		{"the beacon's source", r.Beacon.Source == now.Beacon.Source},
+		{"the beacon's url", r.Beacon.URL == now.Beacon.URL},
+		{"how long the draw waits for the beacon", r.Beacon.Within == now.Beacon.Within},
 		{"the count", r.Count == nil || now.Count != nil && *r.Count == *now.Count},
 		{"the root", r.Root == nil || now.Root != nil && *r.Root == *now.Root},
+		{"the time of freezing", r.FrozenAt.IsZero() || r.FrozenAt.Equal(now.FrozenAt)},
+		{"the beacon's value", len(r.Beacon.Value) == 0 || bytes.Equal(r.Beacon.Value, now.Beacon.Value)},
+		{"that the beacon was missed", !r.Beacon.Missed || now.Beacon.Missed},
+		{"the secret", len(r.Secret) == 0 || bytes.Equal(r.Secret, now.Secret)},
+		{"the seed", len(r.Seed) == 0 || bytes.Equal(r.Seed, now.Seed)},
+		{"the time of the draw's end", r.DrawnAt.IsZero() || r.DrawnAt.Equal(now.DrawnAt)},
 	} {
 		if !field.same {
-			errs = append(errs, fmt.Errorf("%s was changed after it was published", field.name))
+			names = append(names, field.name)
 		}
 	}
-	return errs
+	return names
 }
