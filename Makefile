@@ -17,7 +17,7 @@ PACKAGES   := ./...
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z\/-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z\/-]*:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/caddy-tickets
 	@mkdir -p bin
@@ -47,9 +47,19 @@ demo: build ## the whole of it on this machine (FANS=2000 sends fans, EXIT=1 end
 	@scripts/setup --no-browser
 	$(BINARY) demo $(if $(FANS),--fans $(FANS)) $(if $(EXIT),--exit) $(DEMO)
 
-bench: build ## one line per figure: name value unit target ok|MISS (ONLY=regexp for some)
+BENCH = @go run ./bench -binary $(BINARY) -only '$(or $(ONLY),.)'
+
+bench: build ## every benchmark, a line per figure: name value unit target ok|MISS (ONLY=regexp for some)
 	@scripts/setup --no-browser
-	@go run ./bench -binary $(BINARY) -only '$(or $(ONLY),.)'
+	$(BENCH)
+
+bench-queue: build ## five million places: joins, memory, board, admission, draw, what Redis does meanwhile
+	@scripts/setup --no-browser
+	$(BENCH) -set queue
+
+bench-park: build ## 19,000 fans who wait at one edge: memory of each, CPU of a line
+	@scripts/setup --no-browser
+	$(BENCH) -set park
 
 db: build ## bring the database that TICKETS_DATABASE names up to date
 	$(BINARY) migrate up
@@ -61,4 +71,4 @@ clean: ## remove what was built and the demo's data
 	@if [ -L .demo ]; then rm -rf "$$(readlink .demo)"; fi
 	rm -rf bin .demo
 
-.PHONY: help build setup test race lint fuzz bench demo verify db run clean
+.PHONY: help build setup test race lint fuzz bench bench-queue bench-park demo verify db run clean

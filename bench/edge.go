@@ -23,6 +23,7 @@ const (
 // edgeOptions say how the edge under test is set up.
 type edgeOptions struct {
 	site      string
+	redis     string // default: one of its own
 	challenge bool
 	admit     string // default: everybody at once
 	extra     string // further sites
@@ -37,9 +38,12 @@ type guarded struct {
 // guardedEdge runs an edge whose velocity limits are out of the way: every
 // virtual fan comes from this machine.
 func (l *lab) guardedEdge(ctx context.Context, o edgeOptions) (guarded, error) {
-	redis, err := l.redis(ctx)
-	if err != nil {
-		return guarded{}, err
+	if o.redis == "" {
+		redis, err := l.redis(ctx)
+		if err != nil {
+			return guarded{}, err
+		}
+		o.redis = redis
 	}
 	port, err := freePort()
 	if err != nil {
@@ -53,7 +57,7 @@ func (l *lab) guardedEdge(ctx context.Context, o edgeOptions) (guarded, error) {
 		botguard = "\tbotguard {\n\t\tvelocity join {botguard.prefix} 1000000 1m\n\t\tchallenge auto\n\t}\n"
 	}
 	address := "127.0.0.1:" + port
-	caddyfile := "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\ttickets {\n\t\tredis " + redis + "\n\t\tkeys " + l.dir + "/keys\n\t}\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n}\n" +
+	caddyfile := "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\ttickets {\n\t\tredis " + o.redis + "\n\t\tkeys " + l.dir + "/keys\n\t}\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n}\n" +
 		"http://:" + port + " {\n\tbind 127.0.0.1\n" + botguard +
 		"\twaitroom " + benchRoom + " {\n\t\tadmit " + o.admit + "\n\t\tactive 1000000\n\t\tsession 10m\n\t}\n\treverse_proxy " + o.site + "\n}\n" + o.extra
 	process, err := l.edge(ctx, caddyfile, "http://"+address+"/")

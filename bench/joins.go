@@ -5,9 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os/exec"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,38 +80,4 @@ func joinOver(ctx context.Context, address string) (joined int64, err error) {
 		joined++
 	}
 	return joined, nil
-}
-
-// joinsInQueue is the same without HTTP: how fast the queue package puts fans
-// into Redis, many at a time. The package's own benchmark measures it.
-var joinsInQueue = figure{
-	name: "joins-in-queue", unit: "joins/s", target: 200_000,
-	measure: func(ctx context.Context, _ *lab) (float64, error) {
-		return goBenchmark(ctx, "./internal/queue", "joins/s")
-	},
-}
-
-// goBenchmark runs the benchmarks of a package and returns the best value that
-// they report in a unit.
-func goBenchmark(ctx context.Context, pkg, unit string) (float64, error) {
-	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "Join", "-benchtime", "2s", pkg).CombinedOutput()
-	if err != nil {
-		return 0, fmt.Errorf("running the benchmarks of %s: %w\n%s", pkg, err, out)
-	}
-	best := -1.0
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Fields(line)
-		for i, field := range fields {
-			if field != unit || i == 0 {
-				continue
-			}
-			if value, err := strconv.ParseFloat(fields[i-1], 64); err == nil {
-				best = max(best, value)
-			}
-		}
-	}
-	if best < 0 {
-		return 0, fmt.Errorf("no benchmark of %s reports %s:\n%s", pkg, unit, out)
-	}
-	return best, nil
 }
