@@ -19,30 +19,30 @@ const entrants = 1_000_000
 var drawOfAMillion = figure{
 	name: "draw-1m", unit: "s", target: 20, atMost: true,
 	measure: func(ctx context.Context, _ *lab) (float64, error) {
-		visitors := make([]place.Visitor, entrants)
-		for i := range visitors {
-			visitors[i] = anybody()
+		lobby := make([]draw.Entrant, entrants)
+		for i := range lobby {
+			lobby[i].Visitor = anybody()
 		}
 		secret := make([]byte, draw.SecretLength)
 		_, _ = rand.Read(secret) // never fails
 		opens := time.Now()
-		record, err := draw.Commit(benchRoom, opens.Add(-time.Hour), opens, secret, "")
+		record, err := draw.Commit(benchRoom, opens.Add(-time.Hour), opens, secret, draw.Beacon{})
 		if err != nil {
 			return 0, err
 		}
 		begun := time.Now()
-		cohort := draw.NewCohort(visitors)
+		cohort := draw.NewCohort(lobby)
 		record, err = record.Freeze(cohort).Finish(secret, nil)
 		if err != nil {
 			return 0, err
 		}
-		order := make([]draw.Placed, 0, cohort.Len())
-		for _, v := range cohort.Visitors() {
-			order = append(order, draw.Placed{Visitor: v, Score: record.Score(v)})
+		order := make([]place.Score, 0, cohort.Len())
+		for _, e := range cohort.Entrants() {
+			order = append(order, record.Score(e))
 		}
-		slices.SortFunc(order, func(a, b draw.Placed) int { return int(int64(a.Score) - int64(b.Score)) })
+		slices.Sort(order)
 		took := time.Since(begun).Seconds()
-		if len(order) != entrants || order[0].Score > order[entrants-1].Score {
+		if len(order) != entrants || order[0] == order[entrants-1] {
 			return 0, errors.New("the order is none")
 		}
 		return took, ctx.Err()
