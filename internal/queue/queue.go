@@ -47,7 +47,8 @@ type Queue struct {
 	rdb   redis.UniversalClient
 	keys  rediskey.Room
 	joins batcher
-	front atomic.Uint64 // the highest ever seen; survives a Redis that lost it
+	front atomic.Uint64        // the highest ever seen; survives a Redis that lost it
+	known atomic.Pointer[head] // where the log of orders ended; likewise
 }
 
 // Open makes the queue of a room whose name rediskey.CheckName accepts. It

@@ -20,3 +20,11 @@ func ParseRate(s string) (rate int, per time.Duration, err error) {
 	}
 	return rate, per, nil
 }
+
+// FormatRate writes a rate as ParseRate reads it.
+func FormatRate(rate int, per time.Duration) string {
+	if unit, ok := map[time.Duration]string{time.Second: "s", time.Minute: "m", time.Hour: "h"}[per]; ok {
+		return strconv.Itoa(rate) + "/" + unit
+	}
+	return fmt.Sprintf("%d per %v", rate, per)
+}

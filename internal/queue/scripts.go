@@ -23,21 +23,18 @@ var (
 	leaveLua string
 	//go:embed lua/away.lua
 	awayLua string
-	//go:embed lua/configure.lua
-	configureLua string
 	//go:embed lua/board.lua
 	boardLua string
 )
 
 var (
-	joinScript      = redis.NewScript(prelude + joinLua)
-	reenterScript   = redis.NewScript(prelude + reenterLua)
-	tickScript      = redis.NewScript(prelude + tickLua)
-	claimScript     = redis.NewScript(prelude + claimLua)
-	leaveScript     = redis.NewScript(prelude + leaveLua)
-	awayScript      = redis.NewScript(prelude + awayLua)
-	configureScript = redis.NewScript(configureLua)
-	boardScript     = redis.NewScript(prelude + boardLua)
+	joinScript    = redis.NewScript(prelude + joinLua)
+	reenterScript = redis.NewScript(prelude + reenterLua)
+	tickScript    = redis.NewScript(prelude + tickLua)
+	claimScript   = redis.NewScript(prelude + claimLua)
+	leaveScript   = redis.NewScript(prelude + leaveLua)
+	awayScript    = redis.NewScript(prelude + awayLua)
+	boardScript   = redis.NewScript(prelude + boardLua)
 )
 
 // eval runs a script by its hash and loads it where it is not known, which is

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -43,43 +42,27 @@ func (s Settings) Check() error {
 // Configure puts the settings in force for the whole fleet. The last call wins,
 // whichever edge makes it.
 func (q *Queue) Configure(ctx context.Context, s Settings) error {
-	if err := s.Check(); err != nil {
-		return fmt.Errorf("configuring: %w", err)
-	}
-	if s.Burst == 0 {
-		s.Burst = s.DefaultBurst()
-	}
-	return q.set(ctx, "rate", s.Rate, "per", s.Per.Milliseconds(), "burst", s.Burst, "cap", s.Active,
-		"session", s.Session.Milliseconds(), "claim", s.ClaimWithin.Milliseconds(),
-		"abandon", s.AbandonAfter.Milliseconds(), "max_queue", s.MaxQueue)
+	return q.order(ctx, Order{What: WhatSettings, Settings: s})
 }
 
 // SetRate changes the rate alone, until the next Configure.
 func (q *Queue) SetRate(ctx context.Context, rate int, per time.Duration) error {
-	if rate <= 0 || per <= 0 {
-		return errors.New("setting the rate: it must be above zero; to stop admission, pause the room")
-	}
-	burst := Settings{Rate: rate, Per: per}.DefaultBurst()
-	return q.set(ctx, "rate", rate, "per", per.Milliseconds(), "burst", burst)
+	return q.order(ctx, Order{What: WhatRate, Rate: rate, Per: per})
 }
 
 // Pause stops admission; places, joins and passes stay as they are.
-func (q *Queue) Pause(ctx context.Context) error { return q.set(ctx, "paused", 1) }
+func (q *Queue) Pause(ctx context.Context) error { return q.order(ctx, Order{What: WhatPause}) }
 
 // Resume undoes Pause.
-func (q *Queue) Resume(ctx context.Context) error { return q.set(ctx, "paused", 0) }
-
-// MaxMessage bounds what an operator can tell every fan, in bytes.
-const MaxMessage = 500
+func (q *Queue) Resume(ctx context.Context) error { return q.order(ctx, Order{What: WhatResume}) }
 
 // SetMessage shows a text to everybody who waits; an empty one takes it away.
 func (q *Queue) SetMessage(ctx context.Context, text string) error {
-	if len(text) > MaxMessage {
-		return fmt.Errorf("setting the message: it has %d bytes, more than %d", len(text), MaxMessage)
-	}
-	return q.set(ctx, "message", text)
+	return q.order(ctx, Order{What: WhatMessage, Message: text})
 }
 
-func (q *Queue) set(ctx context.Context, fields ...any) error {
-	return unavailableOrNil("configuring", q.eval(ctx, configureScript, []string{q.keys.Room}, fields...).Err())
+// order is Give of nobody in particular.
+func (q *Queue) order(ctx context.Context, o Order) error {
+	_, err := q.Give(ctx, o)
+	return err
 }

@@ -10,6 +10,7 @@
 //	tickets:{ROOM}:away        zset    visitor → away since, unix ms        abandon_after
 //	tickets:{ROOM}:revoked     zset    visitor → revoked at, unix ms        session
 //	tickets:{ROOM}:board       string  the encoded board                    about a second
+//	tickets:{ROOM}:log         list    orders of operators, chained by hash the last 10,000, some 500 bytes each
 //
 // Beside them, one counter for each key of a velocity limit, by the hashes of the
 // rule and of the key, without a hash tag (written by internal/velocity alone):
@@ -27,7 +28,7 @@ import (
 
 // Room is the set of keys of one room.
 type Room struct {
-	Room, Queue, Turn, Active, Away, Revoked, Board string
+	Room, Queue, Turn, Active, Away, Revoked, Board, Log string
 }
 
 // MaxName bounds a room's name, which stands in every key, cookie and URL of the room.
@@ -48,6 +49,6 @@ func For(room string) Room {
 	p := "tickets:{" + room + "}:"
 	return Room{
 		Room: p + "room", Queue: p + "queue", Turn: p + "turn", Active: p + "active",
-		Away: p + "away", Revoked: p + "revoked", Board: p + "board",
+		Away: p + "away", Revoked: p + "revoked", Board: p + "board", Log: p + "log",
 	}
 }

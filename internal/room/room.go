@@ -50,6 +50,8 @@ type Queue interface {
 	Back(ctx context.Context, visitors []place.Visitor) error
 	AwayNow(ctx context.Context, limit int) ([]place.Visitor, error)
 	Board(ctx context.Context) (*board.Board, error)
+	Give(ctx context.Context, o queue.Order) (*queue.Record, error)
+	Log(ctx context.Context, last int) (queue.Log, error)
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
 	SetRate(ctx context.Context, rate int, per time.Duration) error
@@ -70,6 +72,7 @@ type Room struct {
 	liveness  liveness
 	orphans   orphans
 	revoked   revocations
+	orders    orders
 	cfg       atomic.Pointer[Config]
 	view      atomic.Pointer[View]
 	lastScore atomic.Uint64 // of places signed here while Redis was away

@@ -39,6 +39,7 @@ func (r *Room) tick(ctx context.Context) {
 	r.revoked.add(t.Revoked, t.Now)
 	r.took(t, began.Add(ended.Sub(began)/2))
 	r.configure(ctx) // after the tick, which tells whether the queue was lost
+	r.readOrders(ctx)
 	r.flushLiveness(ctx)
 }
 
@@ -130,17 +131,18 @@ func (r *Room) configure(ctx context.Context) {
 
 // push sets the pause before the settings, for without those nobody is admitted.
 func (r *Room) push(ctx context.Context, s queue.Settings, paused bool, message string) error {
+	again := queue.By{Reason: "put back after Redis lost it"}
 	if paused {
-		if err := r.queue.Pause(ctx); err != nil {
+		if err := r.give(ctx, queue.Order{What: queue.WhatPause, By: again}); err != nil {
 			return err
 		}
 	}
 	if message != "" {
-		if err := r.queue.SetMessage(ctx, message); err != nil {
+		if err := r.give(ctx, queue.Order{What: queue.WhatMessage, Message: message, By: again}); err != nil {
 			return err
 		}
 	}
-	return r.queue.Configure(ctx, s)
+	return r.give(ctx, queue.Order{What: queue.WhatSettings, Settings: s, By: queue.By{Reason: "this edge loaded its config"}})
 }
 
 // readBoard reads the order of the queue. A failure keeps the last one, and so does
