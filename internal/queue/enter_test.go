@@ -139,6 +139,11 @@ func TestWhoGoesStraightThroughWaitsForTheNextTokenLikeAnybody(t *testing.T) {
 
 func TestAPausedOrUnknownRoomLetsNobodyThrough(t *testing.T) {
 	q, server := setup(t, fast)
+	tick(t, q, NoLimit)
+	enter(t, q, visitor(t))
+	if err := q.rdb.HSet(t.Context(), q.keys.Room, "tokens", 5).Err(); err != nil { // it is the pause that holds them up
+		t.Fatal(err)
+	}
 	if err := q.Pause(t.Context()); err != nil {
 		t.Fatal(err)
 	}
