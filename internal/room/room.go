@@ -44,6 +44,7 @@ type Queue interface {
 	Reenter(ctx context.Context, places []queue.Place) (int, error)
 	Tick(ctx context.Context, in queue.TickInput) (queue.Tick, error)
 	Claim(ctx context.Context, v place.Visitor) (queue.Claim, error)
+	Enter(ctx context.Context, v place.Visitor) (queue.Claim, error)
 	Leave(ctx context.Context, v place.Visitor) error
 	Release(ctx context.Context, v place.Visitor) (time.Time, error)
 	Away(ctx context.Context, visitors []place.Visitor) error
@@ -97,6 +98,7 @@ type Room struct {
 	busy         pulse // the same, since somebody waits: what a queue can expect
 	changes      []byte
 	changedAt    time.Time
+	door         door
 
 	startOnce sync.Once
 	cancel    context.CancelFunc
