@@ -1,6 +1,8 @@
 package draw
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -33,6 +35,33 @@ func (b Beacon) Deadline(opens time.Time) time.Time {
 		return time.Time{}
 	}
 	return opens.Add(time.Duration(b.Within) * time.Second)
+}
+
+// ValueOf takes the value out of what was announced or fetched. An answer of drand,
+// a JSON object, gives the bytes of its "randomness", if it is of the round that
+// was announced. Anything else is the value itself, without the space around it.
+func (b Beacon) ValueOf(text []byte) (Bytes, error) {
+	text = bytes.TrimSpace(text)
+	var value Bytes
+	if bytes.HasPrefix(text, []byte("{")) {
+		var answer struct {
+			Round      int64 `json:"round"`
+			Randomness Bytes `json:"randomness"`
+		}
+		if err := json.Unmarshal(text, &answer); err != nil {
+			return nil, fmt.Errorf("reading the beacon: %w", err)
+		}
+		if d, of := b.Drand(); of && answer.Round != d.Round {
+			return nil, fmt.Errorf("the beacon is of round %d, and %q was announced", answer.Round, b.Source)
+		}
+		value = answer.Randomness
+	} else {
+		value = bytes.Clone(text)
+	}
+	if len(value) == 0 || len(value) > MaxBeacon {
+		return nil, fmt.Errorf("the beacon has %d bytes: it needs 1 to %d", len(value), MaxBeacon)
+	}
+	return value, nil
 }
 
 // announceable says what must not be announced.

@@ -65,6 +65,10 @@ func Commit(room string, lobbyOpens, opens time.Time, secret []byte, beacon Beac
 	if err := beacon.announceable(); err != nil {
 		return Record{}, err
 	}
+	if d, of := beacon.Drand(); of && !d.Time().After(opens) {
+		return Record{}, fmt.Errorf("%s comes out at %s, before the cohort is fixed: name a round after %s",
+			beacon.Source, d.Time().Format(time.RFC3339), opens.UTC().Format(time.RFC3339))
+	}
 	return Record{
 		Version: Version, Room: room, LobbyOpens: lobbyOpens.UTC(), Opens: opens.UTC(),
 		Commitment: sha256.Sum256(secret), Beacon: beacon,

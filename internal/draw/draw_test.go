@@ -43,12 +43,12 @@ func entrants(t testing.TB, n int) []Entrant {
 	return out
 }
 
-var quicknet = Beacon{Source: "drand quicknet round 30000000", URL: "https://api.drand.sh/public/30000000", Within: 60}
+var announced = DrandAfter(opens)
 
 // drawn is a whole draw over n entrants.
 func drawn(t testing.TB, n int) (before, record Record, cohort *Cohort) {
 	t.Helper()
-	before, err := Commit("arena", lobby, opens, secret, quicknet)
+	before, err := Commit("arena", lobby, opens, secret, announced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +58,13 @@ func drawn(t testing.TB, n int) (before, record Record, cohort *Cohort) {
 	if record, err = frozen.Finish(secret, beacon); err != nil {
 		t.Fatal(err)
 	}
-	record.DrawnAt = opens.Add(2 * time.Second)
+	record.DrawnAt = opens.Add(40 * time.Second)
 	return before, record, cohort
 }
 
 func TestADrawThatIsGoneOnWithAfterACrashIsTheSame(t *testing.T) {
 	_, record, cohort := drawn(t, 100)
-	again, err := Commit("arena", lobby, opens, secret, quicknet)
+	again, err := Commit("arena", lobby, opens, secret, announced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,14 +82,14 @@ func TestADrawIsFinishedOnlyAsItWasAnnounced(t *testing.T) {
 	if _, err := Commit("arena", lobby, opens, secret[:31], Beacon{}); err == nil {
 		t.Error("a short secret is taken")
 	}
-	announced, err := Commit("arena", lobby, opens, secret, Beacon{Source: "drand"})
+	committed, err := Commit("arena", lobby, opens, secret, Beacon{Source: "drand"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := announced.Finish(secret, beacon); err == nil {
+	if _, err := committed.Finish(secret, beacon); err == nil {
 		t.Error("finished before the cohort was frozen")
 	}
-	frozen := announced.Freeze(NewCohort(entrants(t, 3)))
+	frozen := committed.Freeze(NewCohort(entrants(t, 3)))
 	for name, f := range map[string]func() (Record, error){
 		"another secret":   func() (Record, error) { return frozen.Finish(bytes.Repeat([]byte{1}, SecretLength), beacon) },
 		"a beacon missing": func() (Record, error) { return frozen.Finish(secret, nil) },

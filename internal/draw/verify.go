@@ -117,7 +117,16 @@ func (r *Report) beacon(now Record) {
 			"Whoever knew the secret could compute the order before the lobby ended, and change it by adding made-up fans.")
 	default:
 		r.check(len(b.Value) > 0 && len(b.Value) <= MaxBeacon, "The beacon that was announced was used.", "the beacon was announced and not used")
-		r.remark("That the value of the beacon is that of %q has to be looked up there: this record cannot prove it.", b.Source)
+		d, of := b.Drand()
+		if !of {
+			r.remark("That the value of the beacon is that of %q has to be looked up there: this record cannot prove it.", b.Source)
+			break
+		}
+		r.remark("Look the beacon up: %s has to say \"randomness\":\"%x\".", d.URL(), []byte(b.Value))
+		if !now.FrozenAt.IsZero() && !d.Time().After(now.FrozenAt) {
+			r.remark("The beacon came out at %s, and the cohort was frozen only at %s: in between the operator could know the order, and change it by adding made-up fans.",
+				stamp(d.Time()), stamp(now.FrozenAt))
+		}
 	}
 }
 
@@ -131,12 +140,14 @@ func (r *Report) times(now Record) {
 	times := []time.Time{now.LobbyOpens, now.Opens, now.FrozenAt, now.DrawnAt}
 	times = slices.DeleteFunc(times, time.Time.IsZero)
 	r.check(slices.IsSortedFunc(times, time.Time.Compare), "Lobby, opening, freezing and draw came in this order.",
-		"the times cannot be: the lobby opened %s, the sale %s, the cohort was frozen %s and drawn %s", now.LobbyOpens, now.Opens, now.FrozenAt, now.DrawnAt)
+		"the times cannot be: the lobby opened %s, the sale %s, the cohort was frozen %s and drawn %s", stamp(now.LobbyOpens), stamp(now.Opens), stamp(now.FrozenAt), stamp(now.DrawnAt))
 	if now.Beacon.Missed && !now.DrawnAt.IsZero() {
 		r.check(!now.DrawnAt.Before(now.Beacon.Deadline(now.Opens)), "It waited for the beacon for as long as was announced.",
-			"the draw went on without its beacon at %s, and was to wait until %s", now.DrawnAt, now.Beacon.Deadline(now.Opens))
+			"the draw went on without its beacon at %s, and was to wait until %s", stamp(now.DrawnAt), stamp(now.Beacon.Deadline(now.Opens)))
 	}
 }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func (r *Report) sum(now Record) {
 	if now.Sum == (Hash{}) { // a record that was never written

@@ -295,28 +295,6 @@ func TestARecordIsReadStrictly(t *testing.T) {
 	}
 }
 
-func TestWhatIsAnnouncedOfABeaconIsBounded(t *testing.T) {
-	for name, b := range map[string]Beacon{
-		"known in advance":     {Source: "drand", Value: Bytes("known")},
-		"missed in advance":    {Source: "drand", Missed: true},
-		"no source":            {URL: "https://example.com"},
-		"a wait for nothing":   {Within: 5},
-		"a long source":        {Source: strings.Repeat("x", 513)},
-		"a wait below zero":    {Source: "drand", Within: -1},
-		"a very long wait":     {Source: "drand", Within: 24*3600 + 1},
-		"a url of another way": {Source: "drand", URL: "file:///etc/passwd"},
-		"a url with a secret":  {Source: "drand", URL: "https://me:secret@example.com"},
-		"a long url":           {Source: "drand", URL: "https://example.com/" + strings.Repeat("x", 2048)},
-	} {
-		if _, err := Commit("arena", lobby, opens, secret, b); err == nil {
-			t.Errorf("%s is announced", name)
-		}
-	}
-	if _, err := Commit("arena", lobby, opens, secret, quicknet); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestAFanIsToldWhatBecameOfThem(t *testing.T) {
 	before, record, cohort := drawn(t, 300)
 	e := cohort.Entrants()[77]
