@@ -13,7 +13,7 @@ import (
 )
 
 // ours are the commands of this program; the others are Caddy's.
-var ours = []string{"allocator", "audit", "demo", "event", "migrate", "rehearse", "room", "venue"}
+var ours = []string{"allocator", "audit", "demo", "event", "migrate", "rehearse", "room", "venue", "verify-draw"}
 
 // command makes one of our commands anew, as each start of the program does.
 func command(t testing.TB, name string) *cobra.Command {

@@ -20,6 +20,8 @@ type Report struct {
 	Checks []Check `json:"checks"`
 	// Remarks are true of a draw in which everything holds: what it cannot prove.
 	Remarks []string `json:"remarks,omitempty"`
+	// Cohort is what was read of the file; nil if it cannot be read.
+	Cohort *Cohort `json:"-"`
 }
 
 // Err joins what is wrong.
@@ -50,29 +52,35 @@ func (r *Report) remark(format string, args ...any) {
 // cohort. The error names everything that does not hold, each in a sentence that
 // says what must have been changed.
 func Verify(before, now Record, c *Cohort) (remarks []string, err error) {
-	r := Examine(before, now, c)
+	r := &Report{Cohort: c}
+	r.examine(before, now, nil)
 	return r.Remarks, r.Err()
 }
 
-// Examine is Verify, telling all that it looked at.
-func Examine(before, now Record, c *Cohort) *Report {
-	r := new(Report)
+// Examine is Verify of the cohort's public file, telling all that it looked at.
+func Examine(before, now Record, file []byte) *Report {
+	cohort, err := ParseCohort(file)
+	r := &Report{Cohort: cohort}
+	r.examine(before, now, err)
+	return r
+}
+
+func (r *Report) examine(before, now Record, unread error) {
 	if now.Version != Version {
 		r.check(false, "The record is of a version that this program knows.", "the record has version %d: this program knows version %d", now.Version, Version)
-		return r
+		return
 	}
 	if !now.Finished() {
 		r.check(false, "The draw is finished.", "the draw is not finished: root, count or seed is missing")
-		return r
+		return
 	}
 	r.rules(before, now)
 	r.secret(now)
-	r.cohort(now, c)
+	r.cohort(now, unread)
 	r.beacon(now)
 	r.seed(now)
 	r.times(now)
 	r.sum(now)
-	return r
 }
 
 // rules compares with what was kept from before.
@@ -96,7 +104,12 @@ func (r *Report) secret(now Record) {
 		"the secret was changed: its SHA-256 is not the commitment")
 }
 
-func (r *Report) cohort(now Record, c *Cohort) {
+func (r *Report) cohort(now Record, unread error) {
+	c := r.Cohort
+	if c == nil {
+		r.check(false, "The cohort can be read.", "%v", unread)
+		return
+	}
 	r.check(c.Len() == *now.Count, fmt.Sprintf("The cohort has the %d entrants that were frozen.", *now.Count),
 		"the cohort was changed: %d entrants are in it, %d were frozen", c.Len(), *now.Count)
 	r.check(c.Root() == *now.Root, "Its Merkle root is the one that was frozen: nobody was added, left out or put into another tier.",
