@@ -11,6 +11,8 @@
 //	tickets:{ROOM}:revoked     zset    visitor → revoked at, unix ms        session
 //	tickets:{ROOM}:board       string  the encoded board                    about a second
 //	tickets:{ROOM}:log         list    orders of operators, chained by hash the last 10,000, some 500 bytes each
+//	tickets:{ROOM}:guests      hash    name → links used                    as the room
+//	tickets:{ROOM}:link:ID     string  the visitor who used the link        until the link's end
 //
 // Beside them, one counter for each key of a velocity limit, by the hashes of the
 // rule and of the key, without a hash tag (written by internal/velocity alone):
@@ -29,7 +31,13 @@ import (
 // Room is the set of keys of one room.
 type Room struct {
 	Room, Queue, Turn, Active, Away, Revoked, Board, Log string
+	Guests                                               string
+
+	link string
 }
+
+// Link is the key of a signed link that has been used.
+func (r Room) Link(id string) string { return r.link + id }
 
 // MaxName bounds a room's name, which stands in every key, cookie and URL of the room.
 const MaxName = 64
@@ -50,5 +58,6 @@ func For(room string) Room {
 	return Room{
 		Room: p + "room", Queue: p + "queue", Turn: p + "turn", Active: p + "active",
 		Away: p + "away", Revoked: p + "revoked", Board: p + "board", Log: p + "log",
+		Guests: p + "guests", link: p + "link:",
 	}
 }

@@ -1,0 +1,142 @@
+package queue
+
+import (
+	"context"
+	_ "embed" // the script
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
+)
+
+// Link is a signed link that is good for one use.
+type Link struct {
+	ID      string    // no other link has it
+	Expires time.Time // until then it is kept that the link was used
+	Name    string    // what its use is counted under; empty if it is not
+}
+
+// What keeps a link from being used. With ErrCap and ErrPaused it stays good.
+var (
+	ErrSpent    = errors.New("the link was used by another visitor, or what it gave is over")
+	ErrLinkOver = errors.New("the link's time is over")
+	ErrCap      = errors.New("as many are inside as may be")
+	ErrPaused   = errors.New("the room is paused")
+
+	errUnset = errors.New("no settings are in force")
+)
+
+//go:embed lua/spend.lua
+var spendLua string
+
+var spendScript = redis.NewScript(prelude + spendLua)
+
+// What a link is used for, as spend.lua reads it.
+const (
+	forSession = "S"
+	forLive    = "L"
+	forLobby   = "U"
+	forNothing = "N"
+)
+
+// EnterBy uses a link up for a session, beside the queue: it takes nothing from the
+// rate, and it never exceeds the cap (Q6). The visitor's place or turn is given up for it.
+// Asking again finds the same session. Errors are ErrSpent, ErrLinkOver, ErrCap,
+// ErrPaused and ErrUnavailable; after the last three nothing has been used up,
+// unless the answer was lost, and then the visitor finds the session by asking again.
+func (q *Queue) EnterBy(ctx context.Context, l Link, v place.Visitor) (Claim, error) {
+	got, err := q.spend(ctx, l, v, forSession, 0)
+	if err != nil {
+		return Claim{}, err
+	}
+	return Claim{At: got.now, Expires: time.UnixMilli(got.value).UTC(), Again: got.state == spentBefore}, nil
+}
+
+// PlaceBy uses a link up for a place in a tier: in its lobby if lobby is set, else at
+// its end. A visitor with a place of a later tier moves up, one with as good a place
+// keeps it and the link. A full queue refuses no guest. Errors are ErrSpent, ErrLinkOver and
+// ErrUnavailable.
+func (q *Queue) PlaceBy(ctx context.Context, l Link, v place.Visitor, tier place.Tier, lobby bool) (Placing, error) {
+	what := forLive
+	if lobby {
+		what = forLobby
+	}
+	got, err := q.spend(ctx, l, v, what, tier)
+	if err != nil {
+		return Placing{}, err
+	}
+	p := Placing{Generation: got.generation}
+	switch got.state {
+	case hasTurn:
+		p.State = Turn
+	case hasSession:
+		p.State = Active
+	default:
+		p.State, p.Score, p.Fresh = Waiting, place.Score(got.value), got.state == spentNow
+	}
+	return p, nil
+}
+
+// Spend uses a link up for nothing but that. The visitor who did may ask again.
+func (q *Queue) Spend(ctx context.Context, l Link, v place.Visitor) error {
+	_, err := q.spend(ctx, l, v, forNothing, 0)
+	return err
+}
+
+// The states of spend.lua's reply that are no errors.
+const (
+	spentNow = iota + 1
+	spentBefore
+	hasTurn
+	hasSession
+)
+
+// spent is its reply.
+type spent struct {
+	state      int64
+	value      int64 // the end of a session, or the score of a place
+	now        time.Time
+	generation uint32
+}
+
+func (q *Queue) spend(ctx context.Context, l Link, v place.Visitor, what string, tier place.Tier) (spent, error) {
+	keys := []string{q.keys.Room, q.keys.Queue, q.keys.Turn, q.keys.Active, q.keys.Away, q.keys.Link(l.ID), q.keys.Guests}
+	got, err := ints(q.eval(ctx, spendScript, keys, v[:], l.Expires.UnixMilli(), what, strconv.Itoa(int(tier)), l.Name), 4)
+	if err != nil {
+		return spent{}, unavailable("using a link", err)
+	}
+	switch state := got[0]; state {
+	case spentNow, spentBefore, hasTurn, hasSession:
+		return spent{state, got[1], time.UnixMilli(got[2]).UTC(), uint32(got[3])}, nil
+	case 5:
+		return spent{}, ErrSpent
+	case 6:
+		return spent{}, ErrLinkOver
+	case 7:
+		return spent{}, ErrCap
+	case 8:
+		return spent{}, ErrPaused
+	case 9: // they come with the next ticks
+		return spent{}, unavailable("using a link", errUnset)
+	default:
+		return spent{}, unavailable("using a link", errReply)
+	}
+}
+
+// Guests says how many links have been used, by the names they are counted under.
+func (q *Queue) Guests(ctx context.Context) (map[string]int, error) {
+	got, err := q.rdb.HGetAll(ctx, q.keys.Guests).Result()
+	if err != nil {
+		return nil, unavailable("counting guests", err)
+	}
+	out := make(map[string]int, len(got))
+	for name, text := range got {
+		if n, err := strconv.Atoi(text); err == nil {
+			out[name] = n
+		}
+	}
+	return out, nil
+}
