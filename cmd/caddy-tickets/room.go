@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"os/user"
 	"strings"
 	"text/tabwriter"
 
@@ -32,6 +34,7 @@ order given to one edge holds for all that share its Redis, within a second.`,
 				roomOrder(&to, "pause <room>", "Stops admission; nobody loses their place", nil),
 				roomOrder(&to, "resume <room>", "Lets fans in again", nil),
 				roomOrder(&to, "rate <room> <rate>", "Changes the rate, such as 500/m, until a config is loaded anywhere", func(o *ticketsapp.Order, s string) { o.Rate = s }),
+				roomLog(&to),
 				roomOrder(&to, "message <room> <text>", `Shows a text to everybody who waits; "" takes it away`, func(o *ticketsapp.Order, s string) { o.Message = s }),
 			)
 		},
@@ -61,8 +64,11 @@ func (e *edge) ask(method, path string, body any) ([]byte, error) {
 		return nil, fmt.Errorf("asking the edge at %s: %w", address, refusal(err))
 	}
 	defer func() { _ = reply.Body.Close() }()
-	return io.ReadAll(io.LimitReader(reply.Body, 1<<20))
+	return io.ReadAll(io.LimitReader(reply.Body, maxAnswer))
 }
+
+// maxAnswer is more than the longest answer of an edge, a full log of orders.
+const maxAnswer = 128 << 20
 
 // refusal is what the edge itself says, without the wrapping that Caddy puts round it.
 func refusal(err error) error {
@@ -79,20 +85,38 @@ func roomOrder(to *edge, use, short string, set func(*ticketsapp.Order, string))
 	if set != nil {
 		wants = 2
 	}
-	return &cobra.Command{
+	var order ticketsapp.Order
+	cmd := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(wants),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var order ticketsapp.Order
+			order.User, order.Host = whoami()
 			if set != nil {
 				set(&order, args[1])
 			}
-			if _, err := to.ask(http.MethodPost, "/tickets/rooms/"+url.PathEscape(args[0])+"/"+cmd.Name(), order); err != nil {
+			if _, err := to.ask(http.MethodPost, roomPath(args[0])+"/"+cmd.Name(), order); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "Done. Every edge follows within a second.")
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&order.Reason, "reason", "", "why, for the log of orders")
+	return cmd
+}
+
+func roomPath(room string) string { return "/tickets/rooms/" + url.PathEscape(room) }
+
+// whoami is what the log of orders says of who gave one: the user and the host.
+func whoami() (name, host string) {
+	name = "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return name, host
 }
 
 func roomStatus(to *edge) *cobra.Command {
