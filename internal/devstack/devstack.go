@@ -1,10 +1,12 @@
 // Package devstack runs a private redis-server and a private PostgreSQL for
-// tests, benchmarks and the demo. It touches no server that is already there.
+// tests, benchmarks and the demo, and for tests a Redis with sentinels and a Redis
+// Cluster. It touches no server that is already there.
 //
 // What must hold: a server started here listens only on a unix socket in its own
-// folder, never runs PostgreSQL as root, and does not outlive the process that
-// started it, however that process ends. Data given a folder is found again by
-// the next start; data without one is gone when the server is stopped.
+// folder, or on loopback where servers have to find each other; it never runs
+// PostgreSQL as root, and does not outlive the process that started it, however
+// that process ends. Data given a folder is found again by the next start; data
+// without one is gone when the server is stopped.
 //
 // It may be imported by tests, benchmarks and cmd/caddy-tickets; nothing that
 // serves fans needs it. It drives the servers with their own programs (initdb,
