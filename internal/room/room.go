@@ -57,6 +57,7 @@ type Queue interface {
 	Resume(ctx context.Context) error
 	SetRate(ctx context.Context, rate int, per time.Duration) error
 	SetMessage(ctx context.Context, message string) error
+	Links
 }
 
 var _ Queue = (*queue.Queue)(nil)

@@ -1,0 +1,104 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
+
+var links int
+
+// aLink is one that nobody has used.
+func aLink() queue.Link {
+	links++
+	return queue.Link{ID: fmt.Sprint(links), Expires: time.Now().Add(time.Hour), Name: "press"}
+}
+
+// An invitation skips the queue; it opens no door that is shut, and costs no call then.
+func TestAnInvitationOpensNoDoorThatIsShut(t *testing.T) {
+	server := devstack.Redis(t)
+	now := time.Now()
+	for name, c := range map[string]struct {
+		set       func(*Config)
+		in, place error
+	}{
+		"always open": {func(*Config) {}, nil, nil},
+		"not yet":     {func(c *Config) { c.Opens = now.Add(time.Hour) }, ErrNotOpenYet, ErrNotOpenYet},
+		"lobby":       {func(c *Config) { c.Opens, c.Lobby = now.Add(time.Hour), 2*time.Hour }, ErrNotOpenYet, nil},
+		"closed":      {func(c *Config) { c.Closes = now.Add(-time.Hour) }, ErrClosed, ErrClosed},
+	} {
+		cfg := usual()
+		c.set(&cfg)
+		e := newEdge(t, server, cfg)
+		e.tick(t.Context())
+		if _, err := e.Invite(t.Context(), visitor(t), aLink()); !errors.Is(err, c.in) {
+			t.Errorf("%s, straight in: %v", name, err)
+		}
+		if _, err := e.InviteTo(t.Context(), visitor(t), aLink(), 1); !errors.Is(err, c.place) {
+			t.Errorf("%s, to a tier: %v", name, err)
+		}
+	}
+	e := newEdge(t, server, usual())
+	e.tick(t.Context())
+	if err := e.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Invite(t.Context(), visitor(t), aLink()); !errors.Is(err, queue.ErrPaused) {
+		t.Errorf("paused since the last tick: %v", err)
+	}
+	e.tick(t.Context())
+	if _, err := e.Invite(t.Context(), visitor(t), aLink()); !errors.Is(err, queue.ErrPaused) {
+		t.Errorf("paused: %v", err)
+	}
+	if _, err := e.InviteTo(t.Context(), visitor(t), aLink(), 1); err != nil {
+		t.Errorf("paused, to a tier: %v", err)
+	}
+	e.resume()
+	e.tick(t.Context())
+	e.mu.Lock()
+	e.stock = &Stock{State: StockSoldOut}
+	e.publishLocked()
+	e.mu.Unlock()
+	if _, err := e.Invite(t.Context(), visitor(t), aLink()); !errors.Is(err, ErrSoldOut) {
+		t.Errorf("sold out: %v", err)
+	}
+}
+
+func TestWhileRedisIsAwayNoLinkIsUsedUp(t *testing.T) {
+	e := openEdge(t, usual())
+	l, guest := aLink(), visitor(t)
+	e.lose()
+	if _, err := e.Invite(t.Context(), guest, l); !errors.Is(err, queue.ErrUnavailable) {
+		t.Error(err)
+	}
+	if _, err := e.InviteTo(t.Context(), guest, l, 1); !errors.Is(err, queue.ErrUnavailable) {
+		t.Error(err)
+	}
+	if err := e.Spend(t.Context(), guest.Visitor, l); !errors.Is(err, queue.ErrUnavailable) {
+		t.Error(err)
+	}
+	e.recover()
+	if _, err := e.Invite(t.Context(), visitor(t), l); err != nil {
+		t.Errorf("somebody else cannot use it afterwards: %v", err)
+	}
+}
+
+// A guest's place is a place like any other: the token brings it back.
+func TestQ5AGuestsPlaceSurvivesTheLossOfRedis(t *testing.T) {
+	e := paused(t)
+	e.crowd(3)
+	joined, err := e.InviteTo(t.Context(), visitor(t), aLink(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.lose()
+	e.recover()
+	back, err := e.Refresh(t.Context(), joined.Token)
+	if err != nil || !back.Changed || back.Token.Score != joined.Token.Score || back.Token.Score.Tier() != 2 {
+		t.Errorf("%+v (%v)", back, err)
+	}
+}
