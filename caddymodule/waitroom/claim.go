@@ -8,7 +8,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/pass"
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
 // claimed is the answer to a claim.
@@ -34,21 +36,29 @@ func (h *Handler) serveClaim(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(w, r, "claim", err)
 	}
-	token, err := h.app.Signer().Sign(pass.Claims{
-		Room: h.Room, Visitor: tok.Visitor.String(), ID: uuid.NewString(),
-		IssuedAt: got.Issued, Expires: got.Expires,
-		Limit: h.room.Config().TicketLimit, Binding: binding(r),
-	})
-	if err != nil {
+	if err := h.givePass(w, r, tok.Visitor, got); err != nil {
 		return h.refuse(w, r, "claim", err)
 	}
-	h.setPass(w, r, token, got.Expires.Sub(got.Issued))
 	if got.Again {
 		h.app.Count(h.Room, "claim", "again")
 	} else {
 		h.app.Count(h.Room, "claim", "fresh")
 	}
 	return h.in(w, r, got.Expires)
+}
+
+// givePass puts the pass for a session into its cookie.
+func (h *Handler) givePass(w http.ResponseWriter, r *http.Request, visitor place.Visitor, got room.Claim) error {
+	token, err := h.app.Signer().Sign(pass.Claims{
+		Room: h.Room, Visitor: visitor.String(), ID: uuid.NewString(),
+		IssuedAt: got.Issued, Expires: got.Expires,
+		Limit: h.room.Config().TicketLimit, Binding: binding(r),
+	})
+	if err != nil {
+		return err
+	}
+	h.setPass(w, r, token, got.Expires.Sub(got.Issued))
+	return nil
 }
 
 // in sends a visitor with a pass to the site.
