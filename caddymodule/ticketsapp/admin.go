@@ -52,13 +52,17 @@ type Report struct {
 	Inventory bool        `json:"inventory"` // a seat service is configured
 	Stock     *room.Stock `json:"stock"`     // its last word; null without one
 
+	SiteWatched bool   `json:"siteWatched"` // a health check is configured
+	SiteUnwell  bool   `json:"siteUnwell"`  // and this edge sees it fail
+	SiteWhy     string `json:"siteWhy"`     // how
+
 	Orders    []queue.Record `json:"orders"`    // the last ones, newest last
 	LogFaults []string       `json:"logFaults"` // what is wrong with their chain
 }
 
 // ReportOn reads a room for an operator.
 func ReportOn(r *room.Room) Report {
-	v, hub, orders := r.View(), r.Hub(), r.Orders()
+	v, hub, orders, site := r.View(), r.Hub(), r.Orders(), r.Site()
 	return Report{
 		Room: v.Room, State: string(v.State), Degraded: v.Degraded, SettingsDiffer: v.Differs,
 		Waiting: v.Waiting, Turns: v.Turns, Active: v.Active, ActiveCap: v.Settings.Active,
@@ -66,6 +70,7 @@ func ReportOn(r *room.Room) Report {
 		AdmittedTotal: v.AdmittedTotal, AdmittedPerMinute: v.AdmittedPerMinute, NoShowsTotal: v.NoShowsTotal,
 		Streams: hub.Parked + hub.Streams, Message: v.Message,
 		Inventory: r.Config().Inventory != "", Stock: v.Stock,
+		SiteWatched: site.Watched, SiteUnwell: site.Unwell, SiteWhy: site.Why,
 		Orders: orders.Records, LogFaults: orders.Faults,
 	}
 }

@@ -65,6 +65,8 @@ var gauges = []gauge{
 		func(_ *room.Room, v *room.View) float64 { return float64(v.NoShowsTotal) }),
 	newGauge("degraded", "1 while Redis does not answer this edge.", prometheus.GaugeValue,
 		func(_ *room.Room, v *room.View) float64 { return oneIf(v.Degraded) }),
+	newGauge("site_unwell", "1 while the site behind the room fails this edge's health check.", prometheus.GaugeValue,
+		func(r *room.Room, _ *room.View) float64 { return oneIf(r.Site().Unwell) }),
 	newGauge("settings_differ", "1 while another edge's config is in force and says otherwise.", prometheus.GaugeValue,
 		func(_ *room.Room, v *room.View) float64 { return oneIf(v.Differs) }),
 	newGauge("parked", "Streams this edge keeps without a goroutine.", prometheus.GaugeValue,

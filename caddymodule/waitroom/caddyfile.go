@@ -56,6 +56,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		closes        <RFC 3339 time>
 //		lobby         <duration>
 //		inventory     <url> <event>
+//		health        <url> [<interval>] { every|timeout <duration>, fails|passes <n> }
 //		stream_origin <origin>
 //		status        200|202|429|503
 //		bypass        <matcher> | [<name>] { <matchers> }
@@ -115,6 +116,8 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 			return d.ArgErr()
 		}
 		return wrap(d, checkInventory(h.Inventory, h.Event))
+	case "health":
+		return h.parseHealth(d)
 	case "stream_origin":
 		if !d.AllArgs(&h.StreamOrigin) {
 			return d.ArgErr()

@@ -41,6 +41,8 @@ type Settings struct {
 	// Inventory is the base URL of the seat service, Event the event there.
 	Inventory string `json:"inventory,omitempty"`
 	Event     string `json:"event,omitempty"`
+	// Health watches the site behind the room; default not at all.
+	Health *Health `json:"health,omitempty"`
 }
 
 // Defaults of Settings.
@@ -69,6 +71,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 		Inventory:      s.Inventory,
 		InventoryEvent: s.Event,
 		TicketLimit:    s.Tickets,
+		Health:         s.Health.config(),
 		Queue: queue.Settings{
 			Rate: rate, Per: per, Burst: s.Burst, Active: s.Active, MaxQueue: s.MaxQueue,
 			Session:      orDefault(s.Session, defaultSession),
@@ -85,7 +88,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Queue.Check(), checkSession(c.Queue.Session), checkSchedule(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets))
+	return c, errors.Join(c.Queue.Check(), checkSession(c.Queue.Session), checkSchedule(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
 }
 
 // filledBy is the most passes and turns there can be at a rate.

@@ -43,6 +43,9 @@ type Config struct {
 	// InventoryEvent the event there. Empty means that stock is not known.
 	Inventory, InventoryEvent string
 
+	// Health watches the site behind the room.
+	Health Health
+
 	// TicketsPerPass is how many tickets a buyer takes on average. It turns seats
 	// into people when the end is near: too low and fans are let in for seats
 	// that are gone, too high and the last seats sell slowly. Default 2.
@@ -74,6 +77,7 @@ func (c Config) withDefaults() *Config {
 	if c.TicketsPerPass <= 0 {
 		c.TicketsPerPass = DefaultTicketsPerPass
 	}
+	c.Health = c.Health.withDefaults()
 	if c.Tick <= 0 {
 		c.Tick = DefaultTick
 	}

@@ -69,7 +69,7 @@ func (v *View) ETA(position int) (low, high time.Duration, known bool) {
 		return 0, 0, false
 	}
 	set := v.setRate()
-	if position <= 0 || set <= 0 || v.Degraded {
+	if position <= 0 || set <= 0 || v.Degraded || v.Unwell {
 		return 0, 0, false
 	}
 	fast, slow := set, set

@@ -107,11 +107,19 @@ func changeEvents(old, v *View) []byte {
 // messageDegraded is what fans read while Redis is away and the operator is silent.
 const messageDegraded = "We are having a technical problem. Your place is safe; please stay on this page."
 
+// messageUnwell is what they read while the site behind the room takes nobody.
+const messageUnwell = "The ticket site needs a moment. Your place is safe and the queue goes on by itself."
+
 func (v *View) message() string {
-	if v.Message == "" && v.Degraded {
+	switch {
+	case v.Message != "":
+		return v.Message
+	case v.Degraded:
 		return messageDegraded
+	case v.Unwell && v.State == Open:
+		return messageUnwell
 	}
-	return v.Message
+	return ""
 }
 
 // appendJSON encodes what cannot fail to encode: strings and stock.

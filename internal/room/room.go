@@ -75,6 +75,7 @@ type Room struct {
 	orphans   orphans
 	revoked   revocations
 	orders    orders
+	watch     watch
 	cfg       atomic.Pointer[Config]
 	view      atomic.Pointer[View]
 	lastScore atomic.Uint64 // of places signed here while Redis was away
@@ -125,6 +126,7 @@ func New(deps Deps, cfg Config) *Room {
 		queue:        deps.Queue,
 		inventory:    inventory{deps.HTTP},
 		unconfigured: true,
+		watch:        newWatch(),
 	}
 	r.cfg.Store(c)
 	r.liveness.init()
@@ -155,6 +157,7 @@ func (r *Room) Start() {
 		r.every(ctx, r.cfg.Load().Tick, r.tick)
 		r.every(ctx, boardEvery, r.readBoard)
 		r.every(ctx, stockEvery, r.pollStock)
+		r.every(ctx, healthLook, r.checkHealth)
 		r.every(ctx, reentryEvery, r.reenterDue)
 	})
 }

@@ -16,6 +16,7 @@ type View struct {
 
 	AllHeld  bool // nothing free, but what is held may come back
 	Degraded bool // Redis is away; every place is safe in its fan's token
+	Unwell   bool // the site behind is; nobody is admitted meanwhile
 
 	Now                       time.Time // Redis time, as well as this edge knows it
 	Opens, LobbyOpens, Closes time.Time // zero where the schedule has none
@@ -65,6 +66,7 @@ func (r *Room) publishLocked() {
 		State:         stateAt(cfg, now, r.stock, r.last.Paused),
 		AllHeld:       r.stock != nil && r.stock.State == StockAllHeld,
 		Degraded:      r.failures >= failuresBeforeDegraded,
+		Unwell:        r.unwell(),
 		Now:           now,
 		Opens:         cfg.Opens,
 		LobbyOpens:    cfg.lobbyOpens(),
@@ -92,7 +94,7 @@ func (r *Room) publishLocked() {
 	if rate, ok := r.busy.perSecond(); ok {
 		v.measured = rate
 	}
-	changed := old == nil || old.State != v.State || old.Message != v.Message || old.Degraded != v.Degraded
+	changed := old == nil || old.State != v.State || old.message() != v.message() || old.Degraded != v.Degraded
 	if changed {
 		r.changes, r.changedAt = changeEvents(old, v), r.deps.Clock.Now()
 	} else if r.deps.Clock.Now().Sub(r.changedAt) >= changesShownFor {
