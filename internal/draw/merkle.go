@@ -114,7 +114,7 @@ func rootOf(hashes []Hash) Hash {
 // pathIn is the path of one leaf in the tree over hashes, from the leaf up.
 func pathIn(hashes []Hash, at int) []Hash {
 	if len(hashes) < 2 {
-		return nil
+		return []Hash{} // a list in JSON, too
 	}
 	middle := split(len(hashes))
 	if at < middle {

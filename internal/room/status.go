@@ -19,6 +19,7 @@ type Status struct {
 	Stream    string     `json:"stream,omitempty"` // the caller knows its own paths
 	PollAfter int        `json:"pollAfter"`
 	Degraded  bool       `json:"degraded,omitempty"` // Redis is away; every place is safe
+	Drawn     bool       `json:"drawn,omitempty"`    // the place came out of the draw
 	Message   string     `json:"message"`
 	Stock     *Stock     `json:"stock"`
 	Opens     *time.Time `json:"opens"`

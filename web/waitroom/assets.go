@@ -23,10 +23,15 @@ var scripts embed.FS
 
 // parts of the page's script, in the order in which they are put together: one
 // module, one request.
-var parts = []string{"format", "fan", "show", "announce", "call", "work", "follow", "turn", "start"}
+var parts = []string{"format", "fan", "show", "announce", "call", "work", "follow", "turn", "drawn", "start"}
 
 //go:embed solver.js
 var solver string
+
+// check is loaded by those who ask how their place was drawn.
+//
+//go:embed check.js
+var check string
 
 //go:embed page.css
 var style string
@@ -45,14 +50,15 @@ type Asset struct {
 
 // files are all assets and the paths that the page names.
 type files struct {
-	all                          map[string]*Asset
-	script, solver, style, still string
+	all                                 map[string]*Asset
+	script, solver, check, style, still string
 }
 
 var assets = sync.OnceValue(func() *files {
 	f := &files{all: make(map[string]*Asset)}
 	f.solver = f.add("solver", ".js", "text/javascript; charset=utf-8", solver)
 	f.script = f.add("page", ".js", "text/javascript; charset=utf-8", script(f.solver))
+	f.check = f.add("check", ".js", "text/javascript; charset=utf-8", constants(drawWords)+check)
 	f.style = f.add("page", ".css", "text/css; charset=utf-8", theme.CSS+style)
 	f.still = f.add("still", ".css", "text/css; charset=utf-8", still)
 	return f
@@ -60,14 +66,10 @@ var assets = sync.OnceValue(func() *files {
 
 // script puts the parts together, after the words they use.
 func script(solver string) string {
-	constants, err := json.Marshal(map[string]any{
-		"words": words, "chances": chances, "links": links, "openings": openings, "what": what, "solver": solver,
-	})
-	if err != nil { // maps of strings: it cannot be
-		panic(err)
-	}
 	var out strings.Builder
-	out.WriteString("const say = " + string(constants) + ";\n")
+	out.WriteString(constants(map[string]any{
+		"words": words, "chances": chances, "links": links, "openings": openings, "what": what, "solver": solver,
+	}))
 	for _, part := range parts {
 		text, err := scripts.ReadFile("script/" + part + ".js")
 		if err != nil { // the build embedded it, and a test reads it
@@ -76,6 +78,15 @@ func script(solver string) string {
 		out.Write(text)
 	}
 	return out.String()
+}
+
+// constants are the words of a script.
+func constants(say map[string]any) string {
+	text, err := json.Marshal(say)
+	if err != nil { // maps of strings: it cannot be
+		panic(err)
+	}
+	return "const say = " + string(text) + ";\n"
 }
 
 // add packs a file and names it.
@@ -92,6 +103,7 @@ func (f *files) add(name, extension, contentType, text string) (path string) {
 
 func scriptPath() string { return assets().script }
 func solverPath() string { return assets().solver }
+func checkPath() string  { return assets().check }
 func stylePath() string  { return assets().style }
 func stillPath() string  { return assets().still }
 

@@ -63,7 +63,9 @@ type view struct {
 	CanJoin  bool
 	CanLeave bool
 	CanEnter bool
-	Refresh  int // seconds until a browser without scripts looks again; 0 for never
+	Drawn    bool   // the fan can ask how the place was drawn
+	Check    string // path of the script that answers
+	Refresh  int    // seconds until a browser without scripts looks again; 0 for never
 	Outcomes []struct{ ID, Text string }
 }
 
@@ -89,13 +91,14 @@ func (p Page) view() (*view, error) {
 		Page: p, State: state, Words: words[state], Text: words[state].Text, Title: words[state].Title, Message: s.Message,
 		Position: grouped(s.Position), Ahead: ahead(s.Ahead), Waiting: grouped(s.Waiting), ETA: "not known yet",
 		Numbers: waits && s.Position > 0,
-		Crowd:   s.State == string(room.Lobby) && s.Waiting > 0,
+		Crowd:   (s.State == string(room.Lobby) || s.State == pageDrawing) && s.Waiting > 0,
 		Stock:   stockOf(s.Stock, p.Now),
 		Action:  func(do string) string { return p.Base + do + "?to=" + url.QueryEscape(p.Location) },
-		Script:  scriptPath(), Style: stylePath(), Still: stillPath(),
+		Script:  scriptPath(), Style: stylePath(), Still: stillPath(), Check: checkPath(),
 		CanJoin:  state == pageJoining || state == pageMissed,
 		CanEnter: state == room.FanAdmitted,
-		CanLeave: p.Joined && (waits || state == string(room.Lobby)),
+		CanLeave: p.Joined && (waits || state == string(room.Lobby) || state == pageDrawing),
+		Drawn:    p.Joined && s.Drawn && (waits || state == string(room.SoldOut) || state == string(room.Closed)),
 		Outcomes: outcomes,
 	}
 	if state == pageJoining {
@@ -114,6 +117,9 @@ func (p Page) view() (*view, error) {
 	if opening, ok := openings[s.State]; ok && s.Opens != nil {
 		left := int64(max(0, s.Opens.Sub(p.Now)).Seconds())
 		v.Opening, v.Opens, v.Left = opening, s.Opens.UTC().Format("2 January 2006, 15:04 MST"), between(left, left)
+		if s.State == pageDrawing { // it may take a moment or some minutes: nothing is promised
+			v.Left = ""
+		}
 	}
 	if state != string(room.SoldOut) && state != string(room.Closed) {
 		v.Refresh = max(2, s.PollAfter)
@@ -138,6 +144,8 @@ func stateOf(p Page) string {
 		return s
 	case p.Status.Degraded || p.Degraded:
 		return pageDegraded
+	case s == pageDrawing:
+		return s
 	case s == string(room.Paused):
 		return s
 	}

@@ -103,6 +103,28 @@ func TestEachStateIsSaidWholeByTheServer(t *testing.T) {
 			},
 			shows: "numbers chance stock options hint", hides: "join enter opening message note problem",
 		},
+		"drawing": {
+			page: Page{Status: opening("drawing"), Joined: true}, says: []string{"The draw is being made", "The countdown ended", "1 December 2026, 12:12 UTC", ">48,211</strong> people are here"},
+			shows: "opening crowd options", hides: "join enter numbers countdown drawn",
+		},
+		"drawing, not joined": {
+			page: Page{Status: opening("drawing")}, says: []string{"Joining the queue", "The countdown ended"},
+			shows: "join opening crowd", hides: "enter options numbers countdown drawn",
+		},
+		"drawing, with a technical problem": {
+			page: Page{Status: opening("drawing"), Joined: true, Degraded: true}, says: []string{"<h1 id=\"head\">Your place is safe</h1>"},
+			shows: "options", hides: "join enter numbers countdown",
+		},
+		"drawn": {
+			page:  Page{Status: with(func(s *room.Status) { s.Drawn = true }), Joined: true},
+			says:  []string{"How was my place drawn?", `href="` + base + `draw"`, `href="` + base + `draw/cohort"`, checkPath(), "enough to check it elsewhere"},
+			shows: "drawn numbers", hides: "join enter",
+		},
+		"not drawn": {page: Page{Status: waiting(), Joined: true}, hides: "drawn"},
+		"drawn and sold out": {
+			page:  Page{Status: with(func(s *room.Status) { s.State, s.Drawn = "sold-out", true }), Joined: true},
+			shows: "drawn", hides: "numbers options", closed: true,
+		},
 		"waiting with little hope": {
 			page:  Page{Status: with(func(s *room.Status) { s.Chance = room.ChanceUnlikely }), Joined: true},
 			says:  []string{`data-chance="unlikely"`, "Tickets may be gone before it is your turn"},

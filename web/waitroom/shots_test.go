@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
+	"github.com/caddy-tickets/caddy-tickets/internal/draw"
 	"github.com/caddy-tickets/caddy-tickets/internal/pow"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
@@ -38,7 +39,13 @@ func TestShots(t *testing.T) {
 		}},
 		"unlikely": {unlikely, true, false, nil},
 		"lobby":    {room.Status{State: "lobby", Opens: &opens, Waiting: 48211, Stock: waiting().Stock}, true, false, nil},
-		"early":    {room.Status{State: "scheduled", Opens: &opens}, false, false, nil},
+		"drawing":  {room.Status{State: "drawing", Opens: &opens, Waiting: 48211, Stock: waiting().Stock}, true, false, nil},
+		"drawn":    {drawnStatus(), true, false, func(s *stage, b *browsertest.Tab) { askHow(s, b, "true") }},
+		"undrawn": {drawnStatus(), true, false, func(s *stage, b *browsertest.Tab) {
+			s.drawn.own.Score++
+			askHow(s, b, "false")
+		}},
+		"early": {room.Status{State: "scheduled", Opens: &opens}, false, false, nil},
 		"joining": {waiting(), false, false, func(s *stage, b *browsertest.Tab) {
 			b.State("joining")
 			b.Until("some is done", `document.getElementById("work").value > 0.2`)
@@ -78,6 +85,7 @@ func TestShots(t *testing.T) {
 					s := newStage(t, c.status, c.joined)
 					s.page.Degraded = c.degraded
 					s.work = pow.Work{Count: 64, Bits: 20, Life: time.Minute}
+					s.drawn = drawnBy(t, s.page.Status.Visitor, 48210, 2, draw.DrandAfter(noon), "what the world agreed on, in 32 by")
 					b := openTab(t, s)
 					b.Screen(dims[0], dims[1], scheme)
 					if name == "still" {
@@ -93,4 +101,15 @@ func TestShots(t *testing.T) {
 			}
 		}
 	}
+}
+
+func drawnStatus() room.Status {
+	s := waiting()
+	s.Drawn = true
+	return s
+}
+
+func askHow(s *stage, b *browsertest.Tab, holds string) {
+	b.Do("asking how", chromedp.Click("#drawn summary"))
+	b.Until("it has checked", `document.getElementById("verdict").dataset.holds === "`+holds+`"`)
 }

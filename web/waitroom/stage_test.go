@@ -36,6 +36,7 @@ type stage struct {
 	streams  map[chan string]struct{}
 	stream   string // origin of the stream, if it is another
 	greeting string // first events of a stream
+	drawn    *published
 }
 
 // refusal is an answer that a test puts in place of the usual one. Times is how
@@ -103,6 +104,8 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"location": "/inside"})
 	case do == "leave":
 		w.WriteHeader(http.StatusNoContent)
+	case do == "draw" || do == "draw/proof" || do == "draw/cohort":
+		s.drawn.serve(w, do)
 	case do == "stream":
 		s.serveStream(w, r)
 	default:

@@ -22,6 +22,10 @@ const (
 	pageMissed   = "missed"
 )
 
+// pageDrawing is the state of a room between the end of its lobby and the end of
+// its draw. It may last: a draw waits for its public random number.
+const pageDrawing = "drawing"
+
 const lobbyRule = "Everybody who is here when the countdown ends gets a place by draw. The order of arrival does not matter, and reloading changes nothing."
 
 // words by state of the page. The script has no others.
@@ -31,6 +35,8 @@ var words = map[string]Words{
 	"scheduled": {"Not open yet", "The doors are still closed",
 		"You can come in when the countdown ends. Coming earlier gives no better place.", ""},
 	"lobby": {"You are here in time", "You are here in time", lobbyRule + " Please keep this page open.", ""},
+	pageDrawing: {"The draw is being made", "The draw is being made",
+		"Everybody who was here when the countdown ended takes part; whoever came later is placed behind them. Please keep this page open: your place appears here as soon as it is known. If the draw waits for its public random number, that can take a few minutes.", ""},
 	"waiting": {"In the queue", "You are in the queue",
 		"Keep this page open: it tells you when it is your turn.", ""},
 	"paused": {"The queue is paused", "The queue is paused for a moment",
@@ -76,7 +82,10 @@ var links = map[string]string{
 }
 
 // openings say what the countdown leads to.
-var openings = map[string]string{"scheduled": "The sale opens in", "lobby": "The draw is in"}
+var openings = map[string]string{"scheduled": "The sale opens in", "lobby": "The draw is in", pageDrawing: "The countdown ended"}
+
+// unread is said of what a fan wanted to see and did not come.
+const unread = "This could not be loaded. Please close this and open it again in a moment."
 
 // what says how much of a price category is left.
 var what = map[string]string{
@@ -84,6 +93,36 @@ var what = map[string]string{
 	"allHeld": "Every ticket is in somebody's basket right now. Some usually come back.",
 	"next":    "The next one may come back in",
 	"tickets": "tickets left",
+	"unread":  unread,
+}
+
+// drawWords are what checking a draw can find: check.js has no others. Of a pair
+// the first is said if it holds, the second if not. What stands in braces is
+// filled in.
+var drawWords = map[string]any{
+	"checking":   "Your browser is checking it …",
+	"place":      []string{"This is about your own place: the number is the one that this browser was given.", "This is about somebody else's place, not about yours."},
+	"commitment": []string{"The secret is the one that was promised in advance.", "The secret is not the one that was promised in advance."},
+	"member": []string{"You took part: your number is one of the {count} that were fixed before the draw.",
+		"Your number does not belong to the {count} that were fixed before the draw."},
+	"seed": []string{"The result was made from the secret, the public random number and the list of everybody who took part, and from nothing else.",
+		"The result does not follow from the secret, the public random number and the list of everybody who took part."},
+	"seedAlone": []string{"The result was made from the secret and the list of everybody who took part, and from nothing else.",
+		"The result does not follow from the secret and the list of everybody who took part."},
+	"score": []string{"Your place follows from this result and your number.", "Your place is not the one that this result gives to your number."},
+	"tier": []string{"Your place follows from this result, your number and your group, which is number {tier}. It was fixed before the draw, too.",
+		"Your place is not the one that this result gives to your number and your group, which is number {tier}."},
+	"holds":  "All of this holds. Your place was drawn by lot, and your browser has checked it itself.",
+	"wrong":  "This does not hold. Please save both files below and your number, {visitor}, and tell the organiser.",
+	"beacon": "What your browser cannot look up: the public random number is “{source}”, and has to be {value}.",
+	"missed": "The public random number, “{source}”, did not come in time, so the draw was made without it, as was announced. Whoever could hold it back could choose between two orders.",
+	"alone":  "This draw had no public random number. It rests on the secret alone, which the organiser knew.",
+	"before": "That the secret was promised before anybody came is known to whoever kept the record from then.",
+	"late":   "You came after the draw had begun, so your place is behind those who were drawn, in the order of arrival.",
+	"early":  "The draw is not finished yet. Please try again in a moment.",
+	"busy":   unread,
+	"insecure": "Your browser can check this only on a secure page, one whose address begins with https. " +
+		"The two files below are enough to check it elsewhere.",
 }
 
 // outcomes tell a browser without scripts what became of a form it sent: the

@@ -40,6 +40,7 @@ function remember() {
 function forget() {
 	fan.seen = fan.first = 0;
 	fan.status.position = 0;
+	fan.status.drawn = false;
 	try {
 		localStorage.removeItem(drawer);
 	} catch { /* it was not kept */ }
@@ -52,12 +53,14 @@ function stateOf({ state, degraded }) {
 	if (!fan.joined) return "joining";
 	if (state === "lobby") return state;
 	if (degraded) return "degraded";
+	if (state === "drawing") return state;
 	return state === "paused" ? state : "waiting";
 }
 
 // take in what the stream or the status says.
 function take(news) {
-	const status = Object.assign(fan.status, { degraded: false }, news);
+	const before = fan.status.state, status = Object.assign(fan.status, { degraded: false }, news);
+	if (before === "drawing" && status.state !== before && fan.joined) status.drawn = true; // or placed behind the draw: check.js says which
 	if (status.position > 0) {
 		fan.seen = fan.seen > 0 ? Math.min(fan.seen, status.position) : status.position;
 		fan.first = Math.max(fan.first, fan.seen);

@@ -6,6 +6,7 @@ const show = (id, shown) => { element(id).hidden = !shown; };
 const tell = (id, text) => { put(id, text ?? ""); show(id, Boolean(text)); };
 
 const waits = () => ["waiting", "paused", "degraded"].includes(fan.state);
+const comes = () => fan.state === "lobby" || fan.state === "drawing"; // the place is not known yet
 const hasPlace = () => waits() && fan.status.position > 0;
 
 function draw() {
@@ -31,7 +32,8 @@ function draw() {
 	show("join", joinable);
 	if (joinable) element("join").firstElementChild.textContent = words.button;
 	show("enter", state === "admitted");
-	const leavable = fan.joined && (waits() || state === "lobby");
+	const leavable = fan.joined && (waits() || comes());
+	show("drawn", fan.joined && status.drawn && (waits() || state === "sold-out" || state === "closed"));
 	show("options", leavable);
 	show("hint", leavable);
 	element("link").dataset.link = fan.link;
@@ -67,7 +69,8 @@ function drawOpening(status) {
 	const opens = new Date(status.opens);
 	put("opens", opens.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) + " your time");
 	put("here", grouped(status.waiting ?? 0));
-	show("crowd", status.state === "lobby" && status.waiting > 0);
+	show("crowd", (status.state === "lobby" || status.state === "drawing") && status.waiting > 0);
+	show("countdown", status.state !== "drawing");
 	ticking ??= setInterval(tick, 1000);
 	tick();
 }
