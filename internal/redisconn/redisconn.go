@@ -5,6 +5,7 @@
 //	unix:///path/to/redis.sock?db=0           one server on this machine
 //	redis-cluster://[user:password@]h1,h2,h3  a cluster
 //	redis-sentinel://[user:password@]h1,h2,h3/master/db
+//	rediss-cluster://…, rediss-sentinel://…   the same over TLS
 //
 // What must hold: opening dials nothing, so a missing Redis never stops a
 // start; and no call waits longer than Patience, so a Redis that hangs is the
@@ -13,6 +14,7 @@ package redisconn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -46,7 +48,29 @@ func Open(address string) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return redis.NewUniversalClient(options), nil
+	switch {
+	case options.IsClusterMode:
+		return cluster(options.Cluster()), nil
+	case options.MasterName != "":
+		rdb := redis.NewFailoverClient(options.Failover())
+		rdb.AddHook(patience{})
+		return rdb, nil
+	default:
+		rdb := redis.NewClient(options.Simple())
+		rdb.AddHook(patience{})
+		return rdb, nil
+	}
+}
+
+// cluster opens a cluster. The client learns who serves which key when it first
+// asks, and then only from a server that says "not here". One that is gone says
+// nothing, and its keys would be asked of it until the next look at the whole, a
+// minute later. So whatever gets no answer makes the client look; it looks five
+// times a second at most.
+func cluster(options *redis.ClusterOptions) redis.UniversalClient {
+	rdb := redis.NewClusterClient(options)
+	rdb.AddHook(patience{unanswered: rdb.ReloadState})
+	return rdb
 }
 
 // Parse reads the URL.
@@ -60,10 +84,10 @@ func Parse(address string) (*redis.UniversalOptions, error) {
 	switch scheme {
 	case "redis", "rediss", "unix":
 		o, err = single(address)
-	case "redis-cluster", "redis-sentinel":
+	case "redis-cluster", "redis-sentinel", "rediss-cluster", "rediss-sentinel":
 		o, err = several(scheme, address)
 	default:
-		err = fmt.Errorf("unknown Redis scheme %q: use redis, rediss, unix, redis-cluster or redis-sentinel", scheme)
+		err = fmt.Errorf("unknown Redis scheme %q: use redis, unix, redis-cluster or redis-sentinel, or rediss, rediss-cluster or rediss-sentinel for TLS", scheme)
 	}
 	if err != nil {
 		return nil, err
@@ -90,6 +114,15 @@ func single(address string) (*redis.UniversalOptions, error) {
 	return o, nil
 }
 
+// plain is the scheme without its mark for TLS.
+func plain(scheme string) (without string, secure bool) {
+	kind, secure := strings.CutPrefix(scheme, "rediss-")
+	if secure {
+		return "redis-" + kind, true
+	}
+	return scheme, false
+}
+
 // several reads what go-redis has no URL for: more than one host.
 func several(scheme, address string) (*redis.UniversalOptions, error) {
 	rest := strings.TrimPrefix(address, scheme+"://")
@@ -99,6 +132,10 @@ func several(scheme, address string) (*redis.UniversalOptions, error) {
 	}
 	hosts, path, _ := strings.Cut(rest, "/")
 	o := &redis.UniversalOptions{}
+	scheme, secure := plain(scheme)
+	if secure { // the name to check is that of whichever server is dialled
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
 	for host := range strings.SplitSeq(hosts, ",") {
 		if host == "" {
 			return nil, fmt.Errorf("%s has an empty host: write %s://host1,host2,host3", scheme, scheme)

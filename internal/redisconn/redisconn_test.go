@@ -36,8 +36,13 @@ func TestEveryKindOfAddressIsUnderstood(t *testing.T) {
 			t.Errorf("%s may wait longer than a call may", address)
 		}
 	}
-	if o, err := Parse("rediss://cache:6380"); err != nil || o.TLSConfig == nil {
-		t.Errorf("rediss without TLS: %v", err)
+	for _, address := range []string{"rediss://cache:6380", "rediss-cluster://a,b", "rediss-sentinel://a,b/sale"} {
+		if o, err := Parse(address); err != nil || o.TLSConfig == nil {
+			t.Errorf("%s is without TLS: %v", address, err)
+		}
+	}
+	if o, err := Parse("rediss-cluster://a,b"); err != nil || !o.IsClusterMode {
+		t.Errorf("a cluster over TLS is no cluster: %v", err)
 	}
 }
 
