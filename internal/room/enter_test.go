@@ -141,7 +141,8 @@ func TestARushAsksRedisNoMoreOftenThanCouldSucceed(t *testing.T) {
 	if n := c.asked.Load() - before; n != 1 { // the first is refused, and shuts the door until the next tick
 		t.Errorf("asked %d times", n)
 	}
-	e.tick(t.Context())
+	at := e.View().Now
+	e.until("the next tick", func(v *View) bool { return v.Now.After(at) })
 	e.enters()
 	if n := c.asked.Load() - before; n != 2 {
 		t.Errorf("after a tick: asked %d times", n)
