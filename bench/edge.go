@@ -59,7 +59,7 @@ func (l *lab) guardedEdge(ctx context.Context, o edgeOptions) (guarded, error) {
 	address := "127.0.0.1:" + port
 	caddyfile := "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\ttickets {\n\t\tredis " + o.redis + "\n\t\tkeys " + l.dir + "/keys\n\t}\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n}\n" +
 		"http://:" + port + " {\n\tbind 127.0.0.1\n" + botguard +
-		"\twaitroom " + benchRoom + " {\n\t\tadmit " + o.admit + "\n\t\tactive 1000000\n\t\tsession 10m\n\t}\n\treverse_proxy " + o.site + "\n}\n" + o.extra
+		"\twaitroom " + benchRoom + " {\n\t\tadmit " + o.admit + "\n\t\tqueue all\n\t\tactive 1000000\n\t\tsession 10m\n\t}\n\treverse_proxy " + o.site + "\n}\n" + o.extra
 	process, err := l.edge(ctx, caddyfile, "http://"+address+"/")
 	return guarded{url: "http://" + address, address: address, process: process}, err
 }

@@ -55,6 +55,8 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		opens         <RFC 3339 time>
 //		closes        <RFC 3339 time>
 //		lobby         <duration>
+//		method        lottery|fifo|reject
+//		queue         all
 //		inventory     <url> <event>
 //		health        <url> [<interval>] { every|timeout <duration>, fails|passes <n> }
 //		stream_origin <origin>
@@ -111,6 +113,10 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return timeArg(d, &h.Opens)
 	case "closes":
 		return timeArg(d, &h.Closes)
+	case "method":
+		return methodArg(d, &h.Method)
+	case "queue":
+		return queueArg(d, &h.QueueAll)
 	case "inventory":
 		if !d.AllArgs(&h.Inventory, &h.Event) {
 			return d.ArgErr()

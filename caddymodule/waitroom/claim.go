@@ -49,16 +49,21 @@ func (h *Handler) serveClaim(w http.ResponseWriter, r *http.Request) error {
 
 // givePass puts the pass for a session into its cookie.
 func (h *Handler) givePass(w http.ResponseWriter, r *http.Request, visitor place.Visitor, got room.Claim) error {
-	token, err := h.app.Signer().Sign(pass.Claims{
-		Room: h.Room, Visitor: visitor.String(), ID: uuid.NewString(),
-		IssuedAt: got.Issued, Expires: got.Expires,
-		Limit: h.room.Config().TicketLimit, Binding: binding(r),
-	})
+	token, err := h.sign(r, visitor, got)
 	if err != nil {
 		return err
 	}
 	h.setPass(w, r, token, got.Expires.Sub(got.Issued))
 	return nil
+}
+
+// sign makes the pass of a session.
+func (h *Handler) sign(r *http.Request, v place.Visitor, session room.Claim) (string, error) {
+	return h.app.Signer().Sign(pass.Claims{
+		Room: h.Room, Visitor: v.String(), ID: uuid.NewString(),
+		IssuedAt: session.Issued, Expires: session.Expires,
+		Limit: h.room.Config().TicketLimit, Binding: binding(r),
+	})
 }
 
 // in sends a visitor with a pass to the site.

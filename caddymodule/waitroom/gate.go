@@ -59,19 +59,33 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		return next.ServeHTTP(w, r) // an outer gate of this room has just looked
 	}
 	token, claims, err := h.pass(r)
-	if err != nil {
-		dropHeaders(r)
-		h.app.Count(h.Room, "pass", outcome(err))
-		return h.outside(w, r, err)
+	if err == nil {
+		h.app.Count(h.Room, "pass", "valid")
+		return h.through(w, r, next, &inside{token: token, visitor: claims.Visitor})
 	}
-	h.app.Count(h.Room, "pass", "valid")
+	dropHeaders(r)
+	h.app.Count(h.Room, "pass", outcome(err))
+	entered, tok := h.enter(r)
+	if entered != nil {
+		return h.through(w, r, next, entered)
+	}
+	return h.outside(w, r, err, tok)
+}
+
+// through hands the request of a visitor with a session to what is guarded.
+func (h *Handler) through(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, in *inside) error {
 	caddyhttp.SetVar(r.Context(), guardedVar, true)
-	caddyhttp.SetVar(r.Context(), mine, true)
+	caddyhttp.SetVar(r.Context(), guardedVar+"."+h.Room, true)
 	dropCookies(r, h.Room)
-	r.Header.Set(headerVisitor, claims.Visitor)
-	r.Header.Set(headerPass, token)
+	r.Header.Set(headerVisitor, in.visitor)
+	r.Header.Set(headerPass, in.token)
 	keepHeaders(r)
-	return next.ServeHTTP(&inside{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, h: h, r: r, visitor: claims.Visitor}, r)
+	in.ResponseWriterWrapper, in.h, in.r = &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, h, r
+	err := next.ServeHTTP(in, r)
+	if err != nil { // the error's own page is written past this one, with the same headers
+		in.begin()
+	}
+	return err
 }
 
 // pass is the pass of a request, if it holds here and now. No Redis call is made.
@@ -125,13 +139,15 @@ func binding(r *http.Request) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:9]) // 72 bits
 }
 
-// inside watches the answer to a visitor with a pass: the site behind may end
-// the session with it.
+// inside watches the answer to a visitor with a pass: a session that begins here is
+// handed over with it, and the site behind may end the session with it.
 type inside struct {
 	*caddyhttp.ResponseWriterWrapper
 	h       *Handler
 	r       *http.Request
 	visitor string
+	token   string    // the pass
+	fresh   *handover // nil for a pass that the visitor has already
 	begun   bool
 }
 
@@ -166,6 +182,9 @@ func (i *inside) begin() {
 		return
 	}
 	i.begun = true
+	if i.fresh != nil {
+		i.fresh.give(i)
+	}
 	asked, ok := i.Header()[headerRelease]
 	if !ok {
 		return

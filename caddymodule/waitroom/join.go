@@ -19,6 +19,9 @@ func (h *Handler) serveJoin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(w, r, "join", err)
 	}
+	if h.rejects() && !h.room.View().Waits(tok) {
+		return h.serveEntry(w, r, unplaced(tok))
+	}
 	suspect, _ := caddyhttp.GetVar(r.Context(), deprioritiseVar).(bool)
 	joined, err := h.room.Join(r.Context(), tok, room.JoinOptions{Deprioritise: suspect})
 	if err != nil {

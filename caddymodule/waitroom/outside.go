@@ -15,26 +15,34 @@ import (
 )
 
 // outside answers a visitor without a valid pass: a browser that opens a page
-// meets the waiting room, everything else a refusal that programs understand.
-func (h *Handler) outside(w http.ResponseWriter, r *http.Request, why error) error {
+// meets the waiting room, everything else a refusal that programs understand. known
+// is the visitor, if one has just been made for this request.
+func (h *Handler) outside(w http.ResponseWriter, r *http.Request, why error, known place.Token) error {
 	if !opensPage(r) {
 		h.app.Count(h.Room, "page", "refused")
 		return refuse(w, problemPassRequired.With("room", h.Room).With("state", string(h.room.View().State)).With("join", h.paths.base+"join"))
 	}
-	tok, err := h.waiting(w, r, why)
+	tok, err := h.waiting(w, r, why, known)
 	if err != nil {
 		return h.refuse(w, r, "page", err)
 	}
+	if h.rejects() && !tok.Placed() && h.room.View().State.Takes() {
+		return h.showFull(w, r, tok)
+	}
 	h.app.Count(h.Room, "page", "shown")
-	return h.showPage(w, r, tok)
+	return h.showPage(w, r, tok, shown{status: h.Status})
 }
 
 // waiting is the place that the page is about. After the sale it is about
 // nobody's: such a page costs no cookie and no Redis call.
-func (h *Handler) waiting(w http.ResponseWriter, r *http.Request, why error) (place.Token, error) {
+func (h *Handler) waiting(w http.ResponseWriter, r *http.Request, why error, known place.Token) (place.Token, error) {
 	if state := h.room.View().State; state == room.SoldOut || state == room.Closed {
 		tok, _ := h.placeOf(r)
 		return tok, nil
+	}
+	if known != (place.Token{}) {
+		h.setPlace(w, r, known)
+		return known, nil
 	}
 	tok, err := h.visitorOf(w, r)
 	if err != nil || !tok.Placed() {
@@ -51,11 +59,24 @@ func (h *Handler) waiting(w http.ResponseWriter, r *http.Request, why error) (pl
 	return tok, nil
 }
 
-func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, tok place.Token) error {
+// shown says how the page is sent.
+type shown struct {
+	status int  // 0 is 200
+	full   bool // there is no room, and no places are given
+}
+
+func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, tok place.Token, how shown) error {
 	v := h.room.View()
+	status := h.statusOf(tok, seenBy(r))
+	if how.full {
+		status.PollAfter = int(v.RetryAfter().Seconds())
+	}
+	if how.status == 0 {
+		how.status = http.StatusOK
+	}
 	var body bytes.Buffer
 	err := page.Render(&body, page.Page{
-		Status: h.statusOf(tok, seenBy(r)), Joined: tok.Placed(), Degraded: v.Degraded,
+		Status: status, Joined: tok.Placed(), Full: how.full, Degraded: v.Degraded,
 		Base: h.paths.base, Location: wanted(r), Now: time.Now(),
 	})
 	if err != nil {
@@ -69,10 +90,10 @@ func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, tok place.Tok
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Add("Vary", "Accept, Cookie")
-	if h.Status != http.StatusOK {
-		header.Set("Retry-After", strconv.Itoa(int(v.PollAfter(tok.Score).Seconds())))
+	if how.status != http.StatusOK || how.full {
+		header.Set("Retry-After", strconv.Itoa(status.PollAfter))
 	}
-	w.WriteHeader(h.Status)
+	w.WriteHeader(how.status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body.Bytes()) // the client is gone if this fails
 	}

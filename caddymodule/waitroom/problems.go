@@ -45,6 +45,10 @@ var (
 		Code: "queue-full", Status: http.StatusServiceUnavailable, Title: "The queue is full",
 		Detail: "More people are waiting than there can be tickets for. Please try again later.", RetryAfter: time.Minute,
 	}
+	problemRoomFull = &problem.Problem{
+		Code: "room-full", Status: http.StatusServiceUnavailable, Title: "No room right now",
+		Detail: "As many people as the site can serve are inside, and this site keeps no queue. Please try again later.",
+	}
 	problemUnavailable = &problem.Problem{
 		Code: "unavailable", Status: http.StatusServiceUnavailable, Title: "A moment, please",
 		Detail: "We are having a technical problem. Your place is safe; please try again in a few seconds.", RetryAfter: 3 * time.Second,
@@ -79,6 +83,7 @@ var refusals = []struct {
 	{room.ErrSoldOut, problemSoldOut},
 	{room.ErrClosed, problemClosed},
 	{room.ErrQueueFull, problemQueueFull},
+	{queue.ErrNoRoom, problemRoomFull.After(time.Minute)},
 	{queue.ErrNotYet, problemNotYet.After(time.Second)},
 	{queue.ErrTurnMissed, problemTurnMissed},
 	{queue.ErrNotQueued, problemNotQueued},
@@ -91,6 +96,9 @@ var refusals = []struct {
 // refusal turns an error into what the client is told. What is not known is an
 // outage: the details are for the log.
 func refusal(err error) *problem.Problem {
+	if p, ok := errors.AsType[*problem.Problem](err); ok {
+		return p
+	}
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
 			return r.problem

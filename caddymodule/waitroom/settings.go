@@ -36,8 +36,12 @@ type Settings struct {
 	// Opens and Closes are RFC 3339 times with zone; default always open.
 	Opens  string `json:"opens,omitempty"`
 	Closes string `json:"closes,omitempty"`
-	// Lobby is how long before Opens fans may come in, to a draw.
+	// Lobby is how long before Opens fans may come in.
 	Lobby caddy.Duration `json:"lobby,omitempty"`
+	// Method is lottery, fifo or reject; default lottery with a lobby, else fifo.
+	Method room.Method `json:"method,omitempty"`
+	// QueueAll makes everybody queue, also while there is room to go straight through.
+	QueueAll bool `json:"queue_all,omitempty"`
 	// Inventory is the base URL of the seat service, Event the event there.
 	Inventory string `json:"inventory,omitempty"`
 	Event     string `json:"event,omitempty"`
@@ -67,6 +71,8 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	c := &room.Config{
 		Name:           name,
 		Lobby:          time.Duration(s.Lobby),
+		Method:         s.Method,
+		QueueAll:       s.QueueAll,
 		DrawSeed:       drawSeed,
 		Inventory:      s.Inventory,
 		InventoryEvent: s.Event,
@@ -88,7 +94,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Queue.Check(), checkSession(c.Queue.Session), checkSchedule(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
+	return c, errors.Join(c.Queue.Check(), checkSession(c.Queue.Session), checkSchedule(c), checkMethod(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
 }
 
 // filledBy is the most passes and turns there can be at a rate.

@@ -80,10 +80,10 @@ func start(t testing.TB, block string) *site {
 	return s
 }
 
-// open lets everybody in at once, closed nobody before an hour has passed.
+// open admits everybody who queues at once, closed nobody before an hour has passed.
 const (
-	open   = "admit 6000/s"
-	closed = "admit 1/h"
+	open   = "admit 6000/s\nqueue all"
+	closed = "admit 1/h\nqueue all"
 )
 
 func (s *site) arena(block string) string { return s.caddyfile("waitroom arena {\n" + block + "\n}") }

@@ -12,13 +12,16 @@ import (
 // serveStatus tells a fan how things stand: from memory, unless the place may
 // be unknown to Redis.
 func (h *Handler) serveStatus(w http.ResponseWriter, r *http.Request) error {
+	_, _, outside := h.pass(r)
 	tok, err := h.known(w, r)
-	if err != nil {
+	if err != nil && outside != nil { // who went straight through has a pass and no place
 		return h.refuse(w, r, "status", err)
 	}
-	h.room.Seen(tok)
+	if err == nil {
+		h.room.Seen(tok)
+	}
 	status := h.statusOf(tok, seenBy(r))
-	if _, _, err := h.pass(r); err == nil {
+	if outside == nil {
 		status.State = room.FanActive
 	}
 	h.app.Count(h.Room, "status", "done")

@@ -30,7 +30,8 @@ type Handler struct {
 	// EndpointsOnly serves the room's own endpoints and guards nothing. The
 	// Caddyfile adds one beside a guard that has a matcher.
 	EndpointsOnly bool `json:"endpoints_only,omitempty"`
-	// Status is that of the waiting-room page; default 200.
+	// Status is that of the waiting-room page; default 200, and 503 of the page that
+	// says there is no room (method reject).
 	Status int `json:"status,omitempty"`
 	// StreamOrigin is where the page opens its stream, such as
 	// https://tickets.example.com:8443, an address of the same host that speaks
@@ -75,9 +76,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err := h.Bypass[i].provision(ctx); err != nil {
 			return fmt.Errorf("waitroom %s: %w", h.Room, err)
 		}
-	}
-	if h.Status == 0 {
-		h.Status = http.StatusOK
 	}
 	h.paths, h.boards = newPaths(h.Room), new(boards)
 	h.cross = http.NewCrossOriginProtection()

@@ -40,6 +40,7 @@ type fan struct {
 	dice   *rand.Rand
 	seen   int    // the last position it was shown, for Q2
 	lastID string // of the stream, sent when it is opened again
+	inside bool   // the page let it straight through, or it has a pass already
 }
 
 func newFan(s *sale, i int) *fan {
@@ -122,7 +123,8 @@ func (f *fan) page(ctx context.Context) error {
 
 func (f *fan) join(ctx context.Context) error {
 	call := Call{Method: http.MethodPost, Path: f.room("join"), Header: http.Header{}}
-	_, err := f.timed(ctx, "join", call, nil)
+	var s standing
+	_, err := f.timed(ctx, "join", call, &s)
 	var refusal *Refusal
 	if errors.As(err, &refusal) && refusal.Challenge != nil {
 		answer, solveErr := f.solve(ctx, refusal.Challenge.Token)
@@ -130,9 +132,10 @@ func (f *fan) join(ctx context.Context) error {
 			return solveErr
 		}
 		call.Header.Set("Botguard-Answer", answer)
-		_, err = f.timed(ctx, "join", call, nil)
+		_, err = f.timed(ctx, "join", call, &s)
 	}
 	if err == nil {
+		f.inside = s.State == "active"
 		f.sale.tally.count(&f.sale.tally.joined)
 	}
 	return err
@@ -162,6 +165,9 @@ type standing struct {
 
 // wait follows the stream until the fan's turn, and polls while there is none.
 func (f *fan) wait(ctx context.Context) error {
+	if f.inside {
+		return nil
+	}
 	begun := time.Now()
 	for ctx.Err() == nil {
 		over, why, retry := f.listen(ctx)

@@ -15,6 +15,9 @@ func (c *Config) passesThrough() bool {
 	return !c.QueueAll && (c.Opens.IsZero() || c.Method == Reject)
 }
 
+// PassesThrough says whether Enter can let anybody in.
+func (r *Room) PassesThrough() bool { return r.cfg.Load().passesThrough() }
+
 // Enter lets a visitor straight through who finds nobody waiting and room inside.
 // One call to Redis decides; none is made where this edge knows the answer. Its
 // errors are queue.ErrNoRoom, queue.ErrNotYet for a visitor with a place or a turn,
@@ -37,8 +40,7 @@ func (r *Room) Enter(ctx context.Context, tok place.Token) (Claim, error) {
 
 func (r *Room) worthAsking(tok place.Token) bool {
 	v := r.View()
-	waits := tok.Placed() && !v.Passed(tok.Score)
-	if !r.cfg.Load().passesThrough() || v.State != Open || v.Waiting > 0 || waits {
+	if !r.PassesThrough() || v.State != Open || v.Waiting > 0 || v.Waits(tok) {
 		return false
 	}
 	r.mu.Lock()
@@ -77,6 +79,9 @@ const (
 	retryLeast = 10 * time.Second
 	retryMost  = time.Minute
 )
+
+// Waits says whether a token stands for a place whose turn is still to come.
+func (v *View) Waits(tok place.Token) bool { return tok.Placed() && !v.Passed(tok.Score) }
 
 // RetryAfter is when it is worth coming back to a room that gives no places: when
 // the rate has let in one more.

@@ -47,6 +47,9 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 	case Closed:
 		return Joined{}, ErrClosed
 	}
+	if r.cfg.Load().Method == Reject && !v.Waits(tok) {
+		return Joined{}, queue.ErrNoRoom // Enter is the only way in
+	}
 	if v.Degraded {
 		return r.sign(tok, how, v), nil
 	}

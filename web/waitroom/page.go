@@ -24,6 +24,7 @@ import (
 type Page struct {
 	Status   room.Status
 	Joined   bool   // the fan has a place
+	Full     bool   // there is no room, and no places are given
 	Degraded bool   // Redis is away; Status may say so as well
 	Missed   bool   // the fan's turn has passed unclaimed
 	Base     string // of the room's endpoints: "/.waitroom/arena/"
@@ -63,6 +64,7 @@ type view struct {
 	CanJoin  bool
 	CanLeave bool
 	CanEnter bool
+	CanRetry bool
 	Drawn    bool   // the fan can ask how the place was drawn
 	Check    string // path of the script that answers
 	Refresh  int    // seconds until a browser without scripts looks again; 0 for never
@@ -96,6 +98,7 @@ func (p Page) view() (*view, error) {
 		Action:  func(do string) string { return p.Base + do + "?to=" + url.QueryEscape(p.Location) },
 		Script:  scriptPath(), Style: stylePath(), Still: stillPath(), Check: checkPath(),
 		CanJoin:  state == pageJoining || state == pageMissed,
+		CanRetry: state == pageNoRoom,
 		CanEnter: state == room.FanAdmitted,
 		CanLeave: p.Joined && (waits || state == string(room.Lobby) || state == pageDrawing),
 		Drawn:    p.Joined && s.Drawn && (waits || state == string(room.SoldOut) || state == string(room.Closed)),
@@ -138,6 +141,8 @@ func stateOf(p Page) string {
 		return room.FanAdmitted
 	case s == string(room.SoldOut) || s == string(room.Closed) || s == string(room.Scheduled):
 		return s
+	case p.Full:
+		return pageNoRoom
 	case !p.Joined:
 		return pageJoining
 	case s == string(room.Lobby):

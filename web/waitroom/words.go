@@ -20,6 +20,7 @@ const (
 	pageJoining  = "joining"
 	pageDegraded = "degraded"
 	pageMissed   = "missed"
+	pageNoRoom   = "no-room"
 )
 
 // pageDrawing is the state of a room between the end of its lobby and the end of
@@ -56,6 +57,8 @@ var words = map[string]Words{
 		"This browser has no place: it was given up, perhaps in another tab, or its turn has passed. You can join again at the end of the queue.", "Join again"},
 	"full": {"The queue is full", "The queue is full",
 		"More people are waiting than there can be tickets for, so nobody else can join right now. You can try again later.", "Try again"},
+	pageNoRoom: {"No room right now", "There is no room right now",
+		"As many people are inside as the site can serve. There is no queue here, so there is no place to lose: this page looks again by itself, and lets you in if there is room then.", ""},
 	"refused": {"We could not let you join", "We could not let you join",
 		"Your browser could not take a place. Please try again; if it keeps failing, try another browser.", "Try again"},
 	"cookies": {"Please allow cookies", "Please allow cookies",
@@ -131,6 +134,7 @@ var outcomes = []struct{ ID, Text string }{
 	{"turn-missed", words[pageMissed].Head + ". " + words[pageMissed].Text},
 	{"not-queued", words["lost"].Head + ". " + words["lost"].Text},
 	{"queue-full", words["full"].Head + ". " + words["full"].Text},
+	{"room-full", words[pageNoRoom].Head + ". " + words[pageNoRoom].Text},
 	{"left", words["left"].Head + ". " + words["left"].Text},
 	{"not-yet", "It is not your turn yet. Your place is safe."},
 	{"unavailable", "We are having a technical problem. Nothing is lost; please try again in a few seconds."},

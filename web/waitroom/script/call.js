@@ -49,7 +49,7 @@ async function call(method, path, headers = {}) {
 			setClock(reply);
 			wait = waitOf(reply);
 			const body = reply.status === 204 ? {} : await reply.json();
-			if (!troubles.includes(reply.status) || body.code === "queue-full") {
+			if (!troubles.includes(reply.status) || ["queue-full", "room-full"].includes(body.code)) {
 				if (fan.link === "lost" || fan.link === "offline" || fan.link === "busy") connection("");
 				return { status: reply.status, body, wait };
 			}

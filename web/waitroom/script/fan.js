@@ -50,6 +50,7 @@ function forget() {
 function stateOf({ state, degraded }) {
 	if (state === "admitted" || state === "active") return "admitted";
 	if (["sold-out", "closed", "scheduled"].includes(state)) return state;
+	if (fan.state === "no-room") return fan.state;
 	if (!fan.joined) return "joining";
 	if (state === "lobby") return state;
 	if (degraded) return "degraded";

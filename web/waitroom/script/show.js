@@ -32,6 +32,7 @@ function draw() {
 	show("join", joinable);
 	if (joinable) element("join").firstElementChild.textContent = words.button;
 	show("enter", state === "admitted");
+	show("retry", state === "no-room");
 	const leavable = fan.joined && (waits() || comes());
 	show("drawn", fan.joined && status.drawn && (waits() || state === "sold-out" || state === "closed"));
 	show("options", leavable);

@@ -3,6 +3,7 @@
 function start() {
 	if (fan.state === "admitted") enter();
 	else if (fan.state === "scheduled") awaitDoors();
+	else if (fan.state === "no-room") lookAgain();
 	else if (fan.joined && (waits() || comes())) follow();
 	else if (fan.state === "joining") join();
 }

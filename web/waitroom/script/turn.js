@@ -45,7 +45,7 @@ async function ask() {
 	return reply;
 }
 
-function came({ status, body }) {
+function came({ status, body, wait }) {
 	if (status === 200 || status === 201) {
 		if (status === 201) forget(); // what was seen was another place's
 		fan.joined = true;
@@ -57,9 +57,17 @@ function came({ status, body }) {
 		return;
 	}
 	if (!navigator.cookieEnabled) return end("cookies");
-	const states = { "sold-out": "sold-out", closed: "closed", "queue-full": "full", "not-open": "scheduled" };
+	const states = { "sold-out": "sold-out", closed: "closed", "queue-full": "full", "not-open": "scheduled", "room-full": "no-room" };
 	end(states[body.code] ?? "refused");
 	if (fan.state === "scheduled") awaitDoors();
+	if (fan.state === "no-room") lookAgain(wait);
+}
+
+// lookAgain opens the page anew when there may be room. Who is let in gets the site.
+async function lookAgain(wait = 0) {
+	const mine = watching;
+	await nap(Math.max(wait, 1000 * (fan.status.pollAfter || 10)) * (1 + Math.random() / 2));
+	if (mine === watching) go(data.location);
 }
 
 // awaitDoors joins when the room opens.
