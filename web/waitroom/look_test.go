@@ -6,6 +6,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/browsertest"
+	"github.com/caddy-tickets/caddy-tickets/internal/draw"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
@@ -16,16 +17,26 @@ func crowded() room.Status {
 	s.ETA = &room.ETARange{Low: 15000, High: 26000}
 	s.Message = "The doors of the hall open at 18:00."
 	s.Stock.State, s.Stock.Free, s.Stock.Categories[2].Free = room.StockAllHeld, 0, 0
+	s.Drawn = true
 	return s
+}
+
+// openCrowded shows it, with a check of the draw of which some holds and some does not.
+func openCrowded(t *testing.T, width, height int64, scheme string) (*stage, *browsertest.Tab) {
+	t.Helper()
+	s := newStage(t, crowded(), true)
+	s.drawn = drawnBy(t, s.page.Status.Visitor, 99, 1, draw.DrandAfter(noon), "what the world agreed on")
+	s.drawn.own.Score++
+	b := openDrawn(openTab(t, s).Screen(width, height, scheme))
+	b.Until("it has checked", verdict+` === "false"`)
+	return s, b
 }
 
 // TestThePageFitsTheSmallestPhone is WCAG 2.2, 1.4.10: nothing is cut off and
 // nothing scrolls sideways at 320 pixels.
 func TestThePageFitsTheSmallestPhone(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, crowded(), true)
-	b := openTab(t, s).Screen(320, 568, "light").Open("/")
-	b.State("waiting")
+	_, b := openCrowded(t, 320, 568, "light")
 	const outside = `(() => {
 		const main = document.querySelector("main"), box = main.getBoundingClientRect(), padding = parseFloat(getComputedStyle(main).paddingRight);
 		const edge = { left: box.left + padding, right: box.right - padding + 0.5 };
@@ -45,13 +56,15 @@ func TestThePageFitsTheSmallestPhone(t *testing.T) {
 func TestEverythingCanBeTouched(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"waiting", "admitted"} {
-		status := waiting()
+		status := crowded()
 		status.State = state
 		s := newStage(t, status, true)
+		s.drawn = drawnBy(t, s.page.Status.Visitor, 9, 0, draw.Beacon{}, "")
 		s.refuse("claim", refusal{status: 403, code: "cross-origin"})
 		b := openTab(t, s).Screen(390, 844, "light").Open("/")
 		b.State(state)
-		const small = `[...document.querySelectorAll("button, summary, label")].filter(e => e.checkVisibility())
+		b.Value(`(document.getElementById("drawn").open = true) && "open"`)
+		const small = `[...document.querySelectorAll("button, summary, label, #drawn a")].filter(e => e.checkVisibility())
 			.filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML).join("\n")`
 		if got := b.Value(small); got != "" {
 			t.Errorf("too small: %s", got)
@@ -63,9 +76,7 @@ func TestEverythingCanBeTouched(t *testing.T) {
 func TestTextCanBeReadInBothSchemes(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
-		s := newStage(t, crowded(), true)
-		b := openTab(t, s).Screen(390, 844, scheme).Open("/")
-		b.State("waiting")
+		s, b := openCrowded(t, 390, 844, scheme)
 		s.drop()
 		const faint = `(() => {
 			const parts = color => color.match(/[\d.]+/g).map(Number);
