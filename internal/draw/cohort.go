@@ -23,11 +23,11 @@ type Entrant struct {
 }
 
 // Cohort is who takes part in a draw, frozen: sorted by visitor, each once, with
-// the Merkle tree over it. Immutable and safe for concurrent use. It costs 17
-// bytes an entrant and 32 a block of them: 85 MB for 5 million.
+// the Merkle tree over it. Immutable and safe for concurrent use. It costs 19
+// bytes an entrant: 93 MB for 5 million.
 type Cohort struct {
 	entrants []Entrant
-	blocks   []Hash
+	nodes    [][]Hash // from the roots of the blocks up
 	root     Hash
 }
 
@@ -46,12 +46,12 @@ func NewCohort(entrants []Entrant) *Cohort {
 
 // hashed is the cohort of what is in order already.
 func hashed(entrants []Entrant) *Cohort {
-	c := &Cohort{entrants: entrants, blocks: make([]Hash, 0, (len(entrants)+blockLen-1)/blockLen)}
+	blocks := make([]Hash, 0, (len(entrants)+blockLen-1)/blockLen)
 	for block := range slices.Chunk(entrants, blockLen) {
-		c.blocks = append(c.blocks, rootOf(leaves(block)))
+		blocks = append(blocks, fold(leaves(block)))
 	}
-	c.root = rootOf(c.blocks)
-	return c
+	nodes := nodesOver(blocks)
+	return &Cohort{entrants: entrants, nodes: nodes, root: rootIn(nodes)}
 }
 
 // Len is the number of entrants.

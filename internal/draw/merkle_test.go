@@ -11,7 +11,7 @@ import (
 )
 
 func TestEveryEntrantCanProveToBeInTheCohort(t *testing.T) {
-	for _, n := range []int{1, 2, 3, 7, 8, 1023, 1024, 1025, 2049, 5000} {
+	for _, n := range []int{1, 2, 3, 7, 8, 63, 64, 65, 127, 129, 1023, 1024, 1025, 2049, 5000} {
 		c := NewCohort(entrants(t, n))
 		for i := 0; i < n; i += max(1, n/97) {
 			e := c.Entrants()[i]
@@ -80,7 +80,7 @@ func TestTheTreeIsThatOfTheStandard(t *testing.T) {
 		left, right := define(all[:k]), define(all[k:])
 		return sha256.Sum256(append(append([]byte{1}, left[:]...), right[:]...))
 	}
-	for _, n := range []int{1, 2, 3, 5, 1024, 1025, 3000} {
+	for _, n := range []int{1, 2, 3, 5, 63, 64, 65, 129, 1024, 1025, 3000} {
 		c := NewCohort(entrants(t, n))
 		if c.Root() != define(c.Entrants()) {
 			t.Errorf("the root of %d is another", n)

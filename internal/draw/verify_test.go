@@ -305,7 +305,7 @@ func TestAFanIsToldWhatBecameOfThem(t *testing.T) {
 	if err := own.Proof.Check(e, *record.Root); err != nil {
 		t.Error(err)
 	}
-	if text, err := json.Marshal(Proof{Path: pathIn(nil, 0)}); err != nil || string(text) != `{"index":0,"count":0,"path":[]}` {
+	if text, err := json.Marshal(Proof{Path: pathIn(nodesOver(nil), 0)}); err != nil || string(text) != `{"index":0,"count":0,"path":[]}` {
 		t.Errorf("a proof in a cohort of one is %s, %v", text, err)
 	}
 	if _, err := record.Drawn(cohort, place.Visitor{}); !errors.Is(err, ErrNotInCohort) {
