@@ -49,6 +49,9 @@ type Report struct {
 	Streams           int     `json:"streams"` // at this edge
 	Message           string  `json:"message"`
 
+	// InvitationsUsed is by their names. Null where nobody asked Redis, or it is away.
+	InvitationsUsed map[string]int `json:"invitationsUsed"`
+
 	Inventory bool        `json:"inventory"` // a seat service is configured
 	Stock     *room.Stock `json:"stock"`     // its last word; null without one
 
@@ -85,7 +88,9 @@ func serveRooms(w http.ResponseWriter, r *http.Request) error {
 	}
 	reports := []Report{}
 	for _, one := range app.Rooms() {
-		reports = append(reports, ReportOn(one))
+		report := ReportOn(one)
+		report.InvitationsUsed = guests(r.Context(), one)
+		reports = append(reports, report)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(reports)

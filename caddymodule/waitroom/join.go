@@ -27,12 +27,17 @@ func (h *Handler) serveJoin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(w, r, "join", err)
 	}
-	h.setPlace(w, r, joined.Token)
 	if !joined.Fresh {
 		h.app.Count(h.Room, "join", "again")
 	} else {
 		h.app.Count(h.Room, "join", "fresh")
 	}
+	return h.placed(w, r, joined)
+}
+
+// placed answers a visitor who has got a place, or has had one.
+func (h *Handler) placed(w http.ResponseWriter, r *http.Request, joined room.Joined) error {
+	h.setPlace(w, r, joined.Token)
 	if wantsPage(r) {
 		return h.back(w, r, "")
 	}

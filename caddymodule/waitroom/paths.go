@@ -49,6 +49,8 @@ func (p paths) endpoint(path string) (server, bool) {
 		return post((*Handler).serveClaim), true
 	case "leave":
 		return post((*Handler).serveLeave), true
+	case "invite":
+		return getOrPost((*Handler).showInvitation, (*Handler).redeem), true
 	case "status":
 		return get((*Handler).serveStatus), true
 	case "stream":
@@ -84,5 +86,19 @@ func get(serve server) server {
 			return refuseMethod(w, http.MethodGet)
 		}
 		return serve(h, w, r)
+	}
+}
+
+// getOrPost shows something and does it at one address.
+func getOrPost(show, do server) server {
+	show, do = get(show), post(do)
+	return func(h *Handler, w http.ResponseWriter, r *http.Request) error {
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			return show(h, w, r)
+		case http.MethodPost:
+			return do(h, w, r)
+		}
+		return refuseMethod(w, "GET, POST")
 	}
 }

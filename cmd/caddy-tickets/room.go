@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -35,6 +36,7 @@ order given to one edge holds for all that share its Redis, within a second.`,
 				roomOrder(&to, "resume <room>", "Lets fans in again", nil),
 				roomOrder(&to, "rate <room> <rate>", "Changes the rate, such as 500/m, until a config is loaded anywhere", func(o *ticketsapp.Order, s string) { o.Rate = s }),
 				roomLog(&to),
+				roomInvite(&to),
 				roomOrder(&to, "message <room> <text>", `Shows a text to everybody who waits; "" takes it away`, func(o *ticketsapp.Order, s string) { o.Message = s }),
 			)
 		},
@@ -137,7 +139,7 @@ func roomStatus(to *edge) *cobra.Command {
 				return fmt.Errorf("reading the edge's answer: %w", err)
 			}
 			tw := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(tw, "room\tstate\twaiting\tinside\tcap\trate\tadmitted/min\tadmitted\tno-shows\tstreams here")
+			fmt.Fprintln(tw, "room\tstate\twaiting\tinside\tcap\trate\tadmitted/min\tadmitted\tno-shows\tguests\tstreams here")
 			for _, r := range rooms {
 				state := r.State
 				if r.Degraded {
@@ -146,14 +148,26 @@ func roomStatus(to *edge) *cobra.Command {
 				if r.SettingsDiffer {
 					state += " (settings differ from this edge's file)"
 				}
-				fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%s\t%.0f\t%d\t%d\t%d\n",
-					r.Room, state, r.Waiting, r.Active, r.ActiveCap, rateOf(r), r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, r.Streams)
+				fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%s\t%.0f\t%d\t%d\t%s\t%d\n",
+					r.Room, state, r.Waiting, r.Active, r.ActiveCap, rateOf(r), r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, guestsOf(r), r.Streams)
 			}
 			return tw.Flush()
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for scripts")
 	return cmd
+}
+
+// guestsOf is how many invitations were used.
+func guestsOf(r ticketsapp.Report) string {
+	if r.InvitationsUsed == nil {
+		return "?"
+	}
+	sum := 0
+	for _, n := range r.InvitationsUsed {
+		sum += n
+	}
+	return strconv.Itoa(sum)
 }
 
 // rateOf writes a rate as it is written in a Caddyfile.

@@ -47,8 +47,11 @@ func TestALinkIsUsedOnceInTheFleet(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(*Queue, place.Visitor) error{
 		"for a session": func(q *Queue, v place.Visitor) error { _, err := q.EnterBy(t.Context(), link("a"), v); return err },
-		"for a place":   func(q *Queue, v place.Visitor) error { _, err := q.PlaceBy(t.Context(), link("a"), v, 0, false); return err },
-		"for itself":    func(q *Queue, v place.Visitor) error { return q.Spend(t.Context(), link("a"), v) },
+		"for a place": func(q *Queue, v place.Visitor) error {
+			_, err := q.PlaceBy(t.Context(), link("a"), v, 0, false)
+			return err
+		},
+		"for itself": func(q *Queue, v place.Visitor) error { return q.Spend(t.Context(), link("a"), v) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -54,6 +54,10 @@ type Config struct {
 	// TicketLimit is the most tickets a pass allows; 0 leaves it to the event.
 	TicketLimit int
 
+	// Tiers are those fans who come before the others, the first tier first.
+	// Everybody else is in the tier after the last. The names are public.
+	Tiers []Tier
+
 	// Tick is how often this edge calls for admission and looks at the room.
 	Tick time.Duration
 

@@ -59,7 +59,7 @@ var assets = sync.OnceValue(func() *files {
 	f.solver = f.add("solver", ".js", "text/javascript; charset=utf-8", solver)
 	f.script = f.add("page", ".js", "text/javascript; charset=utf-8", script(f.solver))
 	f.check = f.add("check", ".js", "text/javascript; charset=utf-8", constants(drawWords)+check)
-	f.style = f.add("page", ".css", "text/css; charset=utf-8", theme.CSS+style)
+	f.style = f.add("page", ".css", "text/css; charset=utf-8", theme.CSS+style+noteStyle)
 	f.still = f.add("still", ".css", "text/css; charset=utf-8", still)
 	return f
 })
