@@ -230,18 +230,30 @@ var replicating = []string{
 
 // inStep says whether the server is a replica that has all its master has.
 func inStep(ctx context.Context, addr string) bool {
-	rdb := asking(addr)
-	defer func() { _ = rdb.Close() }()
-	role, err := rdb.Do(ctx, "ROLE").Slice()
-	return err == nil && len(role) >= 4 && role[0] == "slave" && role[3] == "connected"
+	role := roleOf(ctx, addr)
+	return len(role) >= 4 && role[0] == "slave" && role[3] == "connected"
 }
 
 // isMaster says whether the server calls itself a master.
 func isMaster(ctx context.Context, addr string) bool {
+	role := roleOf(ctx, addr)
+	return len(role) > 0 && role[0] == "master"
+}
+
+// masterOf is whom the server replicates; empty for a master.
+func masterOf(ctx context.Context, addr string) string {
+	if role := roleOf(ctx, addr); len(role) >= 4 && role[0] == "slave" {
+		return net.JoinHostPort(fmt.Sprint(role[1]), fmt.Sprint(role[2]))
+	}
+	return ""
+}
+
+// roleOf is empty for a server that does not answer.
+func roleOf(ctx context.Context, addr string) []any {
 	rdb := asking(addr)
 	defer func() { _ = rdb.Close() }()
-	role, err := rdb.Do(ctx, "ROLE").Slice()
-	return err == nil && len(role) > 0 && role[0] == "master"
+	role, _ := rdb.Do(ctx, "ROLE").Slice()
+	return role
 }
 
 // startAll begins the servers, and ends those that did begin when one does not.

@@ -1,6 +1,9 @@
 package devstack
 
-import "testing"
+import (
+	"syscall"
+	"testing"
+)
 
 // SentinelServers is a private Redis Sentinel set-up of one test. URL, Pause and
 // Resume are those of SentinelDaemon.
@@ -47,6 +50,9 @@ type Fleet interface {
 	// KillMaster ends the server that serves the key at once, as a power cut
 	// would, and returns its address.
 	KillMaster(key string) (killed string)
+	// Freeze stops whoever would take over from that server, so that what it
+	// writes from now on is lost with it. Thaw before it is given up itself.
+	Freeze(key string) (thaw func())
 	// AwaitMaster waits until another server than old serves the key.
 	AwaitMaster(key, old string) (master string)
 	// Start starts a killed server again, without the data it had.
@@ -64,6 +70,12 @@ func (s *SentinelServers) KillMaster(string) string {
 	master := got(s.tb)(s.Master(s.tb.Context()))
 	check(s.tb, s.Kill(master))
 	return master
+}
+
+// Freeze implements Fleet.
+func (s *SentinelServers) Freeze(string) (thaw func()) {
+	s.tb.Helper()
+	return s.servers.freeze(s.tb, got(s.tb)(s.Master(s.tb.Context())))
 }
 
 // AwaitMaster implements Fleet.
@@ -86,6 +98,12 @@ func (c *ClusterServers) KillMaster(key string) string {
 	return master
 }
 
+// Freeze implements Fleet.
+func (c *ClusterServers) Freeze(key string) (thaw func()) {
+	c.tb.Helper()
+	return c.nodes.freeze(c.tb, got(c.tb)(c.MasterOf(c.tb.Context(), key)))
+}
+
 // AwaitMaster implements Fleet.
 func (c *ClusterServers) AwaitMaster(key, old string) string {
 	c.tb.Helper()
@@ -96,6 +114,26 @@ func (c *ClusterServers) AwaitMaster(key, old string) string {
 func (c *ClusterServers) Start(addr string) {
 	c.tb.Helper()
 	check(c.tb, c.ClusterDaemon.Start(c.tb.Context(), addr))
+}
+
+// freeze pauses the replicas of a master.
+func (all nodes) freeze(tb testing.TB, master string) (thaw func()) {
+	tb.Helper()
+	var frozen []*node
+	for addr, n := range all {
+		if n.pid() != 0 && addr != master && masterOf(tb.Context(), addr) == master {
+			n.signal(syscall.SIGSTOP)
+			frozen = append(frozen, n)
+		}
+	}
+	if len(frozen) == 0 {
+		tb.Fatalf("%s has no replica", master)
+	}
+	return func() {
+		for _, n := range frozen {
+			n.signal(syscall.SIGCONT)
+		}
+	}
 }
 
 // daemon is what a test that ends has to know of its servers.
