@@ -97,27 +97,3 @@ func seconds(s float64) time.Duration {
 	}
 	return time.Duration(s * float64(time.Second))
 }
-
-// Chance tells a waiting fan what the position is worth.
-type Chance string
-
-// The chances, as they are on the wire.
-const (
-	ChanceUnknown  Chance = "unknown"  // stock is not known
-	ChanceLikely   Chance = "likely"   // enough for everybody ahead at the usual number of tickets each
-	ChanceUnlikely Chance = "unlikely" // not enough unless others give up
-	ChanceNone     Chance = "none"     // sold out
-)
-
-// Chance compares a position with what can still be sold. It promises nothing.
-func (v *View) Chance(position int) Chance {
-	switch {
-	case v.State == SoldOut:
-		return ChanceNone
-	case v.Stock == nil || v.Stock.State == StockNotOpen || position <= 0:
-		return ChanceUnknown
-	case position*v.perPass <= v.Stock.Sellable():
-		return ChanceLikely
-	}
-	return ChanceUnlikely
-}

@@ -96,6 +96,8 @@ type Room struct {
 	stock        *Stock
 	stockErr     error
 	sales        sales
+	conversion   conversion
+	demand       demand
 	pulse        pulse // admissions per second
 	busy         pulse // the same, since somebody waits: what a queue can expect
 	changes      []byte
@@ -188,7 +190,7 @@ func (r *Room) Apply(cfg Config) {
 	old := r.cfg.Swap(c)
 	r.unconfigured = true
 	if old.Inventory != c.Inventory || old.InventoryEvent != c.InventoryEvent {
-		r.stock, r.stockErr, r.sales = nil, nil, sales{}
+		r.stock, r.stockErr, r.sales, r.conversion = nil, nil, sales{}, conversion{}
 	}
 	if old.Queue.Rate != c.Queue.Rate || old.Queue.Per != c.Queue.Per {
 		r.pulse.reset() // what was measured says nothing about the new rate

@@ -130,7 +130,16 @@ func (r *Room) pollStock(ctx context.Context) {
 		r.log.Info("the seat service answers again")
 	}
 	s.At, r.stockErr = r.deps.Clock.Now(), nil
+	r.tookStockLocked(s)
+	r.publishLocked()
+}
+
+func (r *Room) tookStockLocked(s *Stock) {
+	cfg, inside := r.cfg.Load(), r.last.Active+r.last.Turns
 	r.stock = s
 	r.sales.note(s.At, s.Booked)
-	r.publishLocked()
+	if r.ticked {
+		r.conversion.note(s, r.last.AdmittedTotal, inside)
+	}
+	r.demand = r.conversion.demand(s, cfg, inside)
 }

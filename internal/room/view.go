@@ -35,7 +35,7 @@ type View struct {
 	Message    string // the operator's words to the fans
 
 	measured float64 // admissions per second
-	perPass  int
+	demand   demand
 	common   []byte // what is the same in every fan's line
 	changes  []byte // events to everybody for what has just changed
 }
@@ -82,10 +82,13 @@ func (r *Room) publishLocked() {
 		Generation:    r.generation,
 		Stock:         r.stock,
 		Message:       r.last.Message,
-		perPass:       cfg.TicketsPerPass,
 	}
 	if !r.ticked {
 		v.Settings = inForce(cfg.Queue)
+	}
+	if r.stock != nil {
+		v.demand = r.demand
+		v.demand.stale = r.deps.Clock.Now().Sub(r.stock.At) > stockTrust
 	}
 	v.Differs = v.Settings != inForce(cfg.Queue)
 	if rate, ok := r.pulse.perSecond(); ok {

@@ -159,26 +159,6 @@ func TestThePulseNeedsTenSecondsAndForgetsAfterAMinute(t *testing.T) {
 	}
 }
 
-func TestTheChanceComparesThePositionWithTheStock(t *testing.T) {
-	t.Parallel()
-	some := &Stock{State: StockAvailable, Free: 90, Held: 10}
-	for name, tc := range map[string]struct {
-		v        View
-		position int
-		want     Chance
-	}{
-		"no stock":      {View{State: Open, perPass: 2}, 1, ChanceUnknown},
-		"no position":   {View{State: Open, perPass: 2, Stock: some}, 0, ChanceUnknown},
-		"near":          {View{State: Open, perPass: 2, Stock: some}, 50, ChanceLikely},
-		"a little late": {View{State: Open, perPass: 2, Stock: some}, 51, ChanceUnlikely},
-		"sold out":      {View{State: SoldOut, perPass: 2, Stock: some}, 1, ChanceNone},
-	} {
-		if got := tc.v.Chance(tc.position); got != tc.want {
-			t.Errorf("%s: %s, want %s", name, got, tc.want)
-		}
-	}
-}
-
 // Every line is a well-formed event with JSON that says what a status says.
 func TestALineSaysWhatAStatusSays(t *testing.T) {
 	t.Parallel()
@@ -239,7 +219,7 @@ func TestALineAndAStatusSayThatRedisIsAway(t *testing.T) {
 }
 
 func BenchmarkLine(b *testing.B) {
-	v := &View{State: Open, Settings: queue.Settings{Rate: 500, Per: time.Minute}, perPass: 2, Stock: &Stock{State: StockAvailable, Free: 9}}
+	v := &View{State: Open, Settings: queue.Settings{Rate: 500, Per: time.Minute}, Stock: &Stock{State: StockAvailable, Free: 9}}
 	v.common = commonMembers(v)
 	buf := make([]byte, 0, 1024)
 	b.ReportAllocs()
