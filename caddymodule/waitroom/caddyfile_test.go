@@ -40,6 +40,10 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		{"inventory 127.0.0.1:7100 arena", "http://127.0.0.1:7100 arena"},
 		{"stream_origin https://a.example/path", "scheme, host and port alone"},
 		{"stream_origin a.example", "scheme, host and port alone"},
+		{"method random", "lottery, fifo or reject"},
+		{"method", "wrong argument count"},
+		{"queue some", `must be "all"`},
+		{"queue", "wrong argument count"},
 		{"speed 5", "unrecognized subdirective"},
 	} {
 		lines := strings.Count(c.block, "\n")
@@ -54,6 +58,9 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 	}
 	// What does not fit together is refused at the block.
 	for block, want := range map[string]string{
+		"admit 5/s\nmethod lottery": "lobby 30m", "admit 5/s\nmethod reject\nqueue all": "nobody can queue",
+		"admit 5/s\nmethod reject\nmax_queue 5": "max_queue bounds nothing",
+		"admit 5/s\nmethod reject\nopens 2100-12-01T10:00:00Z\nlobby 5m": "nobody can wait in a lobby",
 		"active 5": "admit is missing", "admit 5/s\nstatus 404": "200, 202, 429 or 503", "admit 5/s\nlobby 5m": "lobby needs opens",
 		"admit 5/s\ntickets 5000": "between 0", "admit 5/s\nsession 100ms": "a second or more", "admit 5/s\nsession 24h1s": "24h0m0s or less",
 		"admit 5/s\nopens 2026-12-01T10:00:00Z\ncloses 2026-12-01T09:00:00Z": "closes must come after opens",

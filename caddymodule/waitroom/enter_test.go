@@ -275,3 +275,25 @@ func TestAGateOfAnotherRoomBehindKeepsTheFirstSession(t *testing.T) {
 		t.Errorf("inside of the first: %d", got.status)
 	}
 }
+
+// Redis began the session, and its answer never came: the page's own join finds it.
+func TestASessionWhoseAnswerWasLostIsFoundByJoining(t *testing.T) {
+	s := start(t, alwaysOn)
+	s.fan().in("/")
+	f := s.fan()
+	s.redis.Pause() // what is sent meanwhile is done later
+	got := f.page("/")
+	s.redis.Resume()
+	if got.reachedSite() || s.entered("unavailable") != 1 {
+		t.Fatalf("%d, unavailable %v", got.status, s.entered("unavailable"))
+	}
+	eventually.Holds(t, "the join finds the session", func() bool {
+		got = f.post(arena + "join")
+		return got.status == http.StatusOK && got.State == "active"
+	})
+	f.post(arena+"claim").is(t, http.StatusOK, "")
+	if !f.page("/").reachedSite() {
+		t.Error("the pass does not hold")
+	}
+	s.until("there are two sessions", func(v *room.View) bool { return v.Active == 2 && v.Turns == 0 })
+}

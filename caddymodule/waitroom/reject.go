@@ -32,6 +32,9 @@ func (h *Handler) serveEntry(w http.ResponseWriter, r *http.Request, tok place.T
 	case room.Closed:
 		return h.refuse(w, r, "join", room.ErrClosed)
 	}
+	if _, _, err := h.pass(r); err == nil { // inside already, however full it is
+		return h.entered(w, r, tok)
+	}
 	session, token, err := h.begin(r, tok)
 	if errors.Is(err, queue.ErrNoRoom) {
 		err = problemRoomFull.After(h.room.View().RetryAfter())
@@ -42,6 +45,10 @@ func (h *Handler) serveEntry(w http.ResponseWriter, r *http.Request, tok place.T
 	h.setPlace(w, r, tok)
 	h.setPass(w, r, token, session.Expires.Sub(session.Issued))
 	h.app.Count(h.Room, "join", "passed")
+	return h.entered(w, r, tok)
+}
+
+func (h *Handler) entered(w http.ResponseWriter, r *http.Request, tok place.Token) error {
 	if wantsPage(r) {
 		return h.back(w, r, "")
 	}

@@ -228,3 +228,28 @@ func TestWhenToComeBackFollowsTheRate(t *testing.T) {
 		}
 	}
 }
+
+func TestARoomThatRejectsGivesNoPlacesWithAndWithoutRedis(t *testing.T) {
+	t.Parallel()
+	cfg := usual()
+	e := paused(t)
+	early := e.join(visitor(t))
+	cfg.Method = Reject
+	e.Apply(cfg)
+	e.tick(t.Context())
+	fresh := visitor(t)
+	refused := func(when string) {
+		t.Helper()
+		if _, err := e.Join(t.Context(), fresh, JoinOptions{}); !errors.Is(err, queue.ErrNoRoom) {
+			t.Errorf("%s: %v", when, err)
+		}
+		if got := e.join(early); got.Score != early.Score {
+			t.Errorf("%s: a place from before is lost: %d, %d before", when, got.Score, early.Score)
+		}
+	}
+	refused("with Redis")
+	e.redis.Kill()
+	refused("without Redis")
+	e.until("the edge knows", func(v *View) bool { return v.Degraded })
+	refused("in the outage")
+}
