@@ -26,13 +26,17 @@ type edgeOptions struct {
 	redis     string // default: one of its own
 	challenge bool
 	admit     string // default: everybody at once
+	secure    bool   // TLS, with a certificate that signs itself
 	extra     string // further sites
 }
 
 // guarded is a running edge with one guarded site.
 type guarded struct {
 	url, address string
+	ca           string // file with the certificate that it has; empty without TLS
+	redis        string
 	process      *devstack.Process
+	collect      func(context.Context) error // has it collect its garbage
 }
 
 // guardedEdge runs an edge whose velocity limits are out of the way: every
@@ -56,12 +60,22 @@ func (l *lab) guardedEdge(ctx context.Context, o edgeOptions) (guarded, error) {
 	if o.challenge {
 		botguard = "\tbotguard {\n\t\tvelocity join {botguard.prefix} 1000000 1m\n\t\tchallenge auto\n\t}\n"
 	}
-	address := "127.0.0.1:" + port
-	caddyfile := "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\ttickets {\n\t\tredis " + o.redis + "\n\t\tkeys " + l.dir + "/keys\n\t}\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n}\n" +
-		"http://:" + port + " {\n\tbind 127.0.0.1\n" + botguard +
+	edge := guarded{url: "http://127.0.0.1:" + port, address: "127.0.0.1:" + port, redis: o.redis}
+	guard := ""
+	if o.secure {
+		own, err := l.certificate()
+		if err != nil {
+			return guarded{}, err
+		}
+		edge.url, edge.ca, guard = "https://"+edge.address, own.certificate, "\ttls "+own.certificate+" "+own.key+"\n"
+	}
+	admin := l.dir + "/admin.sock"
+	caddyfile := "{\n\tadmin unix/" + admin + "\n\tpersist_config off\n\tauto_https off\n\ttickets {\n\t\tredis " + o.redis + "\n\t\tkeys " + l.dir + "/keys\n\t}\n\tservers {\n\t\tprotocols h1 h2 h2c\n\t}\n}\n" +
+		edge.url + " {\n\tbind 127.0.0.1\n" + guard + botguard +
 		"\twaitroom " + benchRoom + " {\n\t\tadmit " + o.admit + "\n\t\tqueue all\n\t\tactive 1000000\n\t\tsession 10m\n\t}\n\treverse_proxy " + o.site + "\n}\n" + o.extra
-	process, err := l.edge(ctx, caddyfile, "http://"+address+"/")
-	return guarded{url: "http://" + address, address: address, process: process}, err
+	edge.collect = collector("unix", admin)
+	edge.process, err = l.edge(ctx, caddyfile, edge.url)
+	return edge, err
 }
 
 // fan is a virtual fan that has a place in the queue.
@@ -70,13 +84,18 @@ type fan struct {
 	place string // its place token, as a Cookie header
 }
 
+// address is a source of its own for each fan.
+func address(number int) net.IP {
+	return net.IPv4(127, byte(1+number/62500), byte(1+number/250%250), byte(1+number%250))
+}
+
 // enter loads the page and joins, solving the challenge if there is one.
 func enter(ctx context.Context, site string, number int) (*fan, error) {
 	target, err := url.Parse(site)
 	if err != nil {
 		return nil, fmt.Errorf("reading the edge's address: %w", err)
 	}
-	client := rehearse.NewClient(target, net.IPv4(127, byte(1+number/62500), byte(1+number/250%250), byte(1+number%250)))
+	client := rehearse.NewClient(target, address(number))
 	if _, err := client.Do(ctx, rehearse.Call{Method: http.MethodGet, Path: "/", Accept: "text/html"}, nil); err != nil {
 		client.Close()
 		return nil, fmt.Errorf("opening the page: %w", err)

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -108,19 +107,28 @@ func (l *lab) edge(ctx context.Context, caddyfile, url string) (*devstack.Proces
 
 // program runs a subcommand and waits until url answers.
 func (l *lab) program(ctx context.Context, url string, env []string, args ...string) (*devstack.Process, error) {
+	return l.start(ctx, l.binary, url, env, args...)
+}
+
+// start runs any program and waits until url answers.
+func (l *lab) start(ctx context.Context, program, url string, env []string, args ...string) (*devstack.Process, error) {
 	process, err := devstack.Start(devstack.Command{
-		Program: l.binary, Args: args, Env: env, Log: filepath.Join(l.dir, args[0]+".log"), OnDeath: syscall.SIGKILL,
+		Program: program, Args: args, Env: env, Log: filepath.Join(l.dir, args[0]+".log"), OnDeath: syscall.SIGKILL,
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.onClose(process.Kill)
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // whether it answers, not who it is
+	}}
+	defer client.CloseIdleConnections()
 	err = process.AwaitReady(ctx, func() bool {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return false
 		}
-		response, err := http.DefaultClient.Do(request)
+		response, err := client.Do(request)
 		if err != nil {
 			return false
 		}
@@ -131,21 +139,6 @@ func (l *lab) program(ctx context.Context, url string, env []string, args ...str
 		return nil, err
 	}
 	return process, nil
-}
-
-// residentBytes is the memory of a process that is in RAM.
-func residentBytes(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("reading the memory of the edge: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kilobytes * 1024, err
-		}
-	}
-	return 0, errors.New("the kernel does not say how much memory the edge has")
 }
 
 // median of an odd number of rounds is one of them, so that a round that was

@@ -28,10 +28,20 @@ var sets = []struct {
 }{
 	{"edge", []study{alone(gateRatio), alone(joinsOverHTTP), alone(confirmedBookings)}},
 	{"queue", []study{alone(joinsInQueue), fiveMillion, alone(drawOfAMillion), redisWork}},
-	{"park", []study{alone(parkedMemory), alone(goroutineMemory)}},
+	{"park", []study{parkedPlain, parkedTLS}},
 }
 
+// part is what this program can be else, as a process of its own.
+var part = map[string]func(args []string) error{"crowd": runFans, "handlers": runHandlers}
+
 func main() {
+	if len(os.Args) > 1 && part[os.Args[1]] != nil {
+		if err := part[os.Args[1]](os.Args[2:]); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[1], err)
+			os.Exit(1)
+		}
+		return
+	}
 	binary := flag.String("binary", "bin/caddy-tickets", "the program under test")
 	set := flag.String("set", "", "measure this set: edge, queue or park; default all of them")
 	only := flag.String("only", ".", "measure the studies that have a figure whose name matches this")
