@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,9 +27,13 @@ const (
 // fans is the process that a crowd is made of.
 type fans struct {
 	address string
+	to      *net.TCPAddr // the same
 	how     string
 	tls     *tls.Config // nil: plain text
 	lines   atomic.Int64
+
+	mu   sync.Mutex
+	ends []*end // guarded by mu
 }
 
 // atOnce is how many fans of a process arrive at the same time.
@@ -50,12 +53,16 @@ func runFans(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	var err error
+	if f.to, err = net.ResolveTCPAddr("tcp4", f.address); err != nil {
+		return fmt.Errorf("reading the address: %w", err)
+	}
 	if *ca != "" {
-		var err error
 		if f.tls, err = trusting(*ca, f.how); err != nil {
 			return err
 		}
 	}
+	go f.drain()
 	if err := f.arrive(*first, *many); err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func trusting(certificate, protocol string) (*tls.Config, error) {
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, errors.New("the edge's certificate is none")
 	}
-	return &tls.Config{RootCAs: pool, NextProtos: []string{protocol}, MinVersion: tls.VersionTLS13}, nil
+	return &tls.Config{RootCAs: pool, NextProtos: []string{protocol}, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS13}, nil
 }
 
 // arrive returns when each fan has had a line.
@@ -106,17 +113,73 @@ func (f *fans) arrive(first, many int) error {
 	return nil
 }
 
-// one brings a fan in; who goes on reading is a goroutine.
+// one brings a fan in, whose stream is read from then on.
 func (f *fans) one(number int) error {
-	conn, err := f.dial(number)
+	if f.how == byHTTP2 {
+		return f.oneHTTP2(number)
+	}
+	own, err := dialEnd(address(number), f.to, f.tls != nil)
+	if err != nil {
+		return err
+	}
+	var conn net.Conn = own
+	if f.tls != nil {
+		conn = tls.Client(own, f.tls)
+	}
+	reader, err := f.streamHTTP1(conn)
+	if err != nil {
+		return err
+	}
+	if err := f.line(reader); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.ends = append(f.ends, own)
+	f.mu.Unlock()
+	return nil
+}
+
+// drainEvery is often enough that no socket's buffer fills up.
+const drainEvery = 50 * time.Millisecond
+
+// drain reads all streams, as long as the process lives.
+func (f *fans) drain() {
+	buf := make([]byte, 16<<10)
+	for range time.Tick(drainEvery) {
+		f.mu.Lock()
+		ends := f.ends
+		f.mu.Unlock()
+		for _, e := range ends {
+			lines, err := e.drain(buf)
+			if err != nil {
+				ended(err)
+			}
+			f.lines.Add(int64(lines))
+		}
+	}
+}
+
+// ended ends the process: who counts on all of its fans must know.
+func ended(err error) {
+	fmt.Fprintln(os.Stderr, "a stream ended:", err)
+	os.Exit(1)
+}
+
+// oneHTTP2 has a client that answers for the connection, and so waits for it.
+func (f *fans) oneHTTP2(number int) error {
+	dialer := net.Dialer{Timeout: endTimeout * time.Second, LocalAddr: &net.TCPAddr{IP: address(number)}}
+	conn, err := dialer.Dial("tcp", f.to.String())
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	enter := f.streamHTTP1
-	if f.how == byHTTP2 {
-		enter = f.streamHTTP2
+	if f.tls != nil {
+		secured := tls.Client(conn, f.tls)
+		if err := secured.Handshake(); err != nil {
+			return fmt.Errorf("connecting: %w", err)
+		}
+		conn = secured
 	}
-	reader, err := enter(conn)
+	reader, err := f.streamHTTP2(conn)
 	if err != nil {
 		return err
 	}
@@ -124,42 +187,28 @@ func (f *fans) one(number int) error {
 		return err
 	}
 	go func() {
-		defer func() { _ = conn.Close() }() // and keep it until then
 		for {
 			if err := f.line(reader); err != nil {
-				fmt.Fprintln(os.Stderr, "a stream ended:", err)
-				os.Exit(1) // who counts on all of them must know
+				ended(err)
 			}
+			f.lines.Add(1)
 		}
 	}()
 	return nil
 }
 
-func (f *fans) dial(number int) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: address(number)}}
-	conn, err := dialer.Dial("tcp", f.address)
-	if err != nil || f.tls == nil {
-		return conn, err
-	}
-	config := f.tls.Clone()
-	config.ServerName = "127.0.0.1"
-	secured := tls.Client(conn, config)
-	return secured, secured.Handshake()
-}
-
 // line reads to the end of one line to a fan, which is an event "position",
 // whatever else it tells.
 func (f *fans) line(reader *bufio.Reader) error {
-	for position := false; ; {
+	for begun := false; ; {
 		text, err := reader.ReadSlice('\n')
 		if err != nil {
 			return err
 		}
 		switch {
-		case bytes.HasPrefix(text, []byte("event: position")):
-			position = true
-		case len(text) == 1 && position:
-			f.lines.Add(1)
+		case string(text) == position:
+			begun = true
+		case len(text) == 1 && begun:
 			return nil
 		}
 	}
