@@ -6,9 +6,18 @@ import (
 	"time"
 )
 
-// writeWait bounds a write that could not be made non-blocking. The socket was
-// found writable just before, so only a line longer than its free buffer waits.
-const writeWait = 50 * time.Millisecond
+// A write to a connection that transforms bytes could not be made non-blocking. Its
+// socket was found writable just before, so only a line that is longer than the free
+// part of its buffer waits, a third of it at least: see sendBuffer.
+const (
+	fits = 2 << 10
+	// writeWait bounds a write that may have to wait.
+	writeWait = 50 * time.Millisecond
+	// busyWait bounds one that has not. It is long because a deadline also runs
+	// while the machine does something else between setting it and writing, as it does
+	// when most fans come: 50 ms of that dropped fans who had done nothing wrong.
+	busyWait = 2 * time.Second
+)
 
 // The sinks of plain sockets are one pointer wide, so a slot holds them without
 // a further allocation.
@@ -63,8 +72,12 @@ func writeThrough(conn net.Conn, line []byte) error {
 	if err := ready(raw); err != nil {
 		return err
 	}
+	wait := busyWait
+	if len(line) > fits {
+		wait = writeWait
+	}
 	// A deadline is the kernel's business, so it goes by the machine's clock.
-	if err := conn.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+	if err := conn.SetWriteDeadline(time.Now().Add(wait)); err != nil {
 		return err
 	}
 	_, err := conn.Write(line)
