@@ -88,6 +88,8 @@ func TestNoForgedPassIsAccepted(t *testing.T) {
 		"iat in future":          {d.forge(t, d.header(t, nil), payload(t, map[string]any{"iat": opening.Unix() + 6})), ErrNotYet},
 		"iat and ims differ":     {d.forge(t, d.header(t, nil), payload(t, map[string]any{"ims": opening.UnixMilli() + 5000})), ErrMalformed},
 		"a life of days":         {d.forge(t, d.header(t, nil), payload(t, map[string]any{"exp": opening.Add(MaxLife).Unix() + 1})), ErrMalformed},
+		"a session of days":      {d.forge(t, d.header(t, nil), payload(t, map[string]any{"sms": opening.Add(-MaxLife).UnixMilli()})), ErrMalformed},
+		"a session to come":      {d.forge(t, d.header(t, nil), payload(t, map[string]any{"sms": opening.UnixMilli() + 1})), ErrMalformed},
 		"no sub":                 {d.forge(t, d.header(t, nil), payload(t, map[string]any{"sub": nil})), ErrMalformed},
 		"no jti":                 {d.forge(t, d.header(t, nil), payload(t, map[string]any{"jti": nil})), ErrMalformed},
 		"limit below zero":       {d.forge(t, d.header(t, nil), payload(t, map[string]any{"lim": -1})), ErrMalformed},

@@ -29,7 +29,8 @@ const (
 	MaxTokenLength = 4 << 10
 
 	// MaxLife bounds exp − iat, so that a slip in a config cannot make a pass
-	// that outlives the sale.
+	// that outlives the sale. However often a pass is renewed, it also bounds exp − the
+	// begin of the session.
 	MaxLife = 24 * time.Hour
 
 	// Leeway forgives a clock that runs behind the signer's (nbf, iat). It never
@@ -54,8 +55,17 @@ type Claims struct {
 	ID       string    // jti
 	IssuedAt time.Time // iat, kept to the millisecond so that a session ended and begun again within a second can be told apart
 	Expires  time.Time // exp, whole seconds
+	Began    time.Time // sms: when the session began, to the millisecond. A pass that is renewed keeps it; zero is IssuedAt
 	Limit    int       // lim: tickets this visitor may buy; 0 leaves it to the event
 	Binding  string    // bnd: what ties the pass to its client; "" for none
+}
+
+// began is when the session began.
+func (c *Claims) began() time.Time {
+	if c.Began.IsZero() {
+		return c.IssuedAt
+	}
+	return c.Began
 }
 
 // CookieName is the name of the cookie that carries a room's pass. With the

@@ -35,7 +35,7 @@ func newDesk(tb testing.TB) *desk {
 func good() Claims {
 	return Claims{
 		Room: "arena", Visitor: "AAAAAAAAAAAAAAAAAAAAAA", ID: "j1", IssuedAt: opening,
-		Expires: opening.Add(10 * time.Minute).Truncate(time.Second), Limit: 4, Binding: "b",
+		Expires: opening.Add(10 * time.Minute).Truncate(time.Second), Limit: 4, Binding: "b", Began: opening,
 	}
 }
 

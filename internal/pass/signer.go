@@ -40,11 +40,13 @@ func (s *Signer) JWKS() []byte { return s.ring.Load().JWKS() }
 
 // Sign makes the pass that says c. Room, Visitor, ID and both times are needed.
 func (s *Signer) Sign(c Claims) (string, error) {
-	switch life := c.Expires.Sub(c.IssuedAt); {
+	switch life := c.Expires.Sub(c.began()); {
 	case c.Room == "" || c.Visitor == "" || c.ID == "":
 		return "", errors.New("signing a pass: room, visitor and id must be set")
-	case c.IssuedAt.IsZero() || life <= 0:
+	case c.IssuedAt.IsZero() || !c.Expires.After(c.IssuedAt):
 		return "", errors.New("signing a pass: it would expire before it is issued")
+	case c.began().After(c.IssuedAt):
+		return "", errors.New("signing a pass: its session would begin after it")
 	case life > MaxLife:
 		return "", fmt.Errorf("signing a pass: a life of %v is longer than %v", life.Round(time.Second), MaxLife)
 	}

@@ -15,11 +15,12 @@ type wireClaims struct {
 	jwt.RegisteredClaims
 	Limit         int    `json:"lim,omitempty"`
 	Binding       string `json:"bnd,omitempty"`
-	IssuedAtMilli int64  `json:"ims"` // iat in milliseconds; iat itself stays whole seconds for other people's libraries
+	BeganMilli    int64  `json:"sms,omitempty"` // when the session began, where that is not iat
+	IssuedAtMilli int64  `json:"ims"`           // iat in milliseconds; iat itself stays whole seconds for other people's libraries
 }
 
 func toWire(c Claims) wireClaims {
-	return wireClaims{
+	w := wireClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    Issuer,
 			Subject:   c.Visitor,
@@ -33,6 +34,10 @@ func toWire(c Claims) wireClaims {
 		Binding:       c.Binding,
 		IssuedAtMilli: c.IssuedAt.UnixMilli(),
 	}
+	if began := c.began().UnixMilli(); began != w.IssuedAtMilli {
+		w.BeganMilli = began
+	}
+	return w
 }
 
 // claims is the way back. What the library does not insist on is checked here.
@@ -40,8 +45,11 @@ func (w *wireClaims) claims(audience string) (Claims, error) {
 	if w.Subject == "" || w.ID == "" || w.IssuedAt == nil || w.Limit < 0 {
 		return Claims{}, ErrMalformed
 	}
-	issued := time.UnixMilli(w.IssuedAtMilli)
-	if issued.Unix() != w.IssuedAt.Unix() || w.ExpiresAt.Sub(issued) > MaxLife {
+	issued, began := time.UnixMilli(w.IssuedAtMilli), time.UnixMilli(w.IssuedAtMilli)
+	if w.BeganMilli != 0 {
+		began = time.UnixMilli(w.BeganMilli)
+	}
+	if issued.Unix() != w.IssuedAt.Unix() || began.After(issued) || w.ExpiresAt.Sub(began) > MaxLife {
 		return Claims{}, ErrMalformed
 	}
 	return Claims{
@@ -50,6 +58,7 @@ func (w *wireClaims) claims(audience string) (Claims, error) {
 		ID:       w.ID,
 		IssuedAt: issued.UTC(),
 		Expires:  w.ExpiresAt.UTC(),
+		Began:    began.UTC(),
 		Limit:    w.Limit,
 		Binding:  w.Binding,
 	}, nil
@@ -65,7 +74,7 @@ func refuseDuplicates(object []byte) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return ErrMalformed
 	}
-	var seen [24]string // ours have ten
+	var seen [24]string // ours have eleven
 	for n := 0; dec.More(); n++ {
 		t, err := dec.Token()
 		if err != nil || n == len(seen) {
