@@ -300,6 +300,8 @@ func TestAGuestWhoIsRefusedForAWhileKeepsTheInvitation(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until("the room is open", func(v *room.View) bool { return v.State == room.Open })
+	// Generations are named by the second, and a test is faster than any real loss.
+	s.until("the queue is a second old", func(v *room.View) bool { return v.Now.Unix() > int64(v.Generation) })
 	s.redis.Kill()
 	later("unavailable")
 	s.redis.Start()
