@@ -51,6 +51,10 @@ func (p paths) endpoint(path string) (server, bool) {
 		return post((*Handler).serveLeave), true
 	case "invite":
 		return getOrPost((*Handler).showInvitation, (*Handler).redeem), true
+	case "device":
+		return getOrPost((*Handler).showDevice, (*Handler).makeDeviceLink), true
+	case "device/take":
+		return post((*Handler).takePlace), true
 	case "status":
 		return get((*Handler).serveStatus), true
 	case "stream":
