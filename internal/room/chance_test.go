@@ -33,37 +33,32 @@ func TestWhatFansAreToldAboutTheirChanceIsTrue(t *testing.T) {
 		{"a small sale", crowd{fans: 3000, seats: 500, rate: 1, buys: 0.5, most: 2, returns: 0.2}},
 		{"enough for all", crowd{fans: 4000, seats: 10000, rate: 2, buys: 0.7, most: 4, returns: 0.2}},
 	} {
-		for seed := range uint64(1) {
-			said, could := sellAndAsk(t, c.crowd, seed+1)
-			share := func(chance Chance) float64 { return 100 * float64(could[chance]) / float64(max(1, said[chance])) }
-			line := fmt.Sprintf("%-20s", c.name)
-			for _, chance := range []Chance{ChanceLikely, ChanceUnlikely, ChanceUnknown} {
-				line += fmt.Sprintf("  %s %6d times, %5.1f %% could", chance, said[chance], share(chance))
-			}
-			t.Log(line)
-			if said[ChanceLikely] > 0 && share(ChanceLikely) < 95 {
-				t.Errorf("%s: of those told that it is likely, %.1f %% could buy", c.name, share(ChanceLikely))
-			}
-			if share(ChanceUnlikely) > 50 {
-				t.Errorf("%s: of those told that it is unlikely, %.1f %% could buy", c.name, share(ChanceUnlikely))
-			}
-			if said[ChanceNone] > 0 {
-				t.Errorf("%s: %d were told that there is nothing left before it was sold out", c.name, said[ChanceNone])
-			}
-			if all := said[ChanceLikely] + said[ChanceUnlikely] + said[ChanceUnknown]; said[ChanceUnknown] > all*45/100 {
-				t.Errorf("%s: %d of %d were told nothing", c.name, said[ChanceUnknown], all)
-			}
+		said, could := sellAndAsk(t, c.crowd)
+		share := func(chance Chance) float64 { return 100 * float64(could[chance]) / float64(max(1, said[chance])) }
+		line := fmt.Sprintf("%-20s", c.name)
+		for _, chance := range []Chance{ChanceLikely, ChanceUnlikely, ChanceUnknown} {
+			line += fmt.Sprintf("  %s %6d times, %5.1f %% could", chance, said[chance], share(chance))
+		}
+		t.Log(line)
+		if said[ChanceLikely] > 0 && share(ChanceLikely) < 95 {
+			t.Errorf("%s: of those told that it is likely, %.1f %% could buy", c.name, share(ChanceLikely))
+		}
+		if share(ChanceUnlikely) > 50 {
+			t.Errorf("%s: of those told that it is unlikely, %.1f %% could buy", c.name, share(ChanceUnlikely))
+		}
+		if said[ChanceNone] > 0 {
+			t.Errorf("%s: %d were told that there is nothing left before it was sold out", c.name, said[ChanceNone])
+		}
+		if all := said[ChanceLikely] + said[ChanceUnlikely] + said[ChanceUnknown]; said[ChanceUnknown] > all*45/100 {
+			t.Errorf("%s: %d of %d were told nothing", c.name, said[ChanceUnknown], all)
 		}
 	}
 }
 
 // sellAndAsk runs a sale in which each 25th fan looks once a minute.
-func sellAndAsk(t *testing.T, c crowd, seed uint64) (said, could map[Chance]int) {
+func sellAndAsk(t *testing.T, c crowd) (said, could map[Chance]int) {
 	t.Helper()
-	if c.active == 0 {
-		c.active = 100_000
-	}
-	s := simulate(t, c, seed)
+	s := simulate(t, c)
 	for s.step() {
 		if s.now%60 == 1 {
 			s.ask(25)

@@ -1,6 +1,10 @@
 package room
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
+)
 
 const (
 	// measureOver is the window of the measured rate, measureLeast what it must
@@ -52,13 +56,30 @@ func (p *pulse) perSecond() (float64, bool) {
 	return float64(last.total-first.total) / over.Seconds(), true
 }
 
+// measureLocked notes how fast the queue moves, while there is one and nothing holds it.
+// Few who are admitted because few came, or because somebody paused the room, do not
+// make a slow queue.
+func (r *Room) measureLocked(t *queue.Tick) {
+	if t.Waiting == 0 || t.Paused || r.unwell() {
+		r.unmeasureLocked()
+		return
+	}
+	r.busy.note(t.Now, t.AdmittedTotal)
+	r.echo.note(t.Now, t.AdmittedTotal, t.Settings.Session)
+}
+
+func (r *Room) unmeasureLocked() {
+	r.busy.reset()
+	r.echo.reset()
+}
+
 // ETA is how long the fan at a position waits, as a range. It is not known while
 // the room is not moving.
 //
-// The measured rate, a quarter to each side, is believed when there is one: it has
-// in it no-shows, the cap and the health of the site. Otherwise it is between
-// the set rate and what the cap lets through when everybody stays for a whole
-// session.
+// What was measured has in it no-shows, whose turns go on to the next, the cap and the
+// health of the site. Over a whole session it is believed most; the last minute widens the
+// range, since it may be news. In the first session the range goes from the set
+// rate to what the cap lets through when everybody stays for a whole session.
 func (v *View) ETA(position int) (low, high time.Duration, known bool) {
 	var lead time.Duration
 	switch v.State {
@@ -72,13 +93,29 @@ func (v *View) ETA(position int) (low, high time.Duration, known bool) {
 	if position <= 0 || set <= 0 || v.Degraded || v.Unwell {
 		return 0, 0, false
 	}
-	fast, slow := set, set
-	if v.measured > 0 {
-		fast, slow = min(set, v.measured*1.25), min(set, v.measured*0.75)
-	} else if c := v.Settings; c.Active > 0 && c.Session > 0 && position > c.Active-v.Active {
-		slow = min(set, float64(c.Active)/c.Session.Seconds())
+	fast, slow := v.wait(float64(position), set)
+	return lead + seconds(fast*0.8), lead + seconds(slow*1.25), true
+}
+
+// wait is the shortest and the longest time, in seconds, that is expected.
+func (v *View) wait(position, set float64) (fast, slow float64) {
+	fast, slow = position/set, position/set
+	echo, known := v.echo.wait(int(position))
+	cycle := v.Settings.Session.Seconds()
+	if known {
+		fast, slow = echo, echo
+	} else if c := v.Settings; c.Active > 0 && cycle > 0 && position > float64(c.Active-v.Active-v.Turns) {
+		slow = max(slow, position*cycle/float64(c.Active))
 	}
-	return lead + seconds(float64(position)/fast), lead + seconds(float64(position)/slow), true
+	switch {
+	case !v.measuring || known && echo > cycle: // what lies beyond a session is not told by a minute
+	case v.measured == 0: // it stands, until the first session ends at the latest
+		slow += cycle
+	default:
+		lately := position / v.measured
+		fast, slow = min(fast, lately), max(slow, min(lately, slow+cycle))
+	}
+	return fast, slow
 }
 
 // setRate is the configured admissions per second.

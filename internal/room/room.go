@@ -100,6 +100,7 @@ type Room struct {
 	demand       demand
 	pulse        pulse // admissions per second
 	busy         pulse // the same, since somebody waits: what a queue can expect
+	echo         echo  // likewise, over a session
 	changes      []byte
 	changedAt    time.Time
 	door         door
@@ -194,7 +195,7 @@ func (r *Room) Apply(cfg Config) {
 	}
 	if old.Queue.Rate != c.Queue.Rate || old.Queue.Per != c.Queue.Per {
 		r.pulse.reset() // what was measured says nothing about the new rate
-		r.busy.reset()
+		r.unmeasureLocked()
 	}
 	r.hub.SetPace(c.Pace)
 	r.publishLocked()

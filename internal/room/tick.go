@@ -71,16 +71,15 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 		t.Settings = inForce(r.cfg.Load().Queue)
 		t.Paused, t.Message = r.wasPaused, r.wasMessage
 	}
+	if old := r.last.Settings; old.Rate != t.Settings.Rate || old.Per != t.Settings.Per {
+		r.unmeasureLocked() // what was measured says nothing about the new rate
+	}
 	r.last, r.ticked, r.failures = t, true, 0
 	r.offset = t.Now.Sub(made)
 	r.generation = t.Generation
 	r.front = max(r.front, t.Front)
 	r.pulse.note(t.Now, t.AdmittedTotal)
-	if t.Waiting > 0 {
-		r.busy.note(t.Now, t.AdmittedTotal)
-	} else { // few were admitted because few came, not because it is slow
-		r.busy.reset()
-	}
+	r.measureLocked(&t)
 	r.publishLocked()
 }
 
@@ -95,7 +94,7 @@ func (r *Room) lostLocked(t queue.Tick) {
 	r.wasPaused, r.wasMessage = r.last.Paused || r.wasPaused, r.last.Message
 	r.settleUntil = t.Now.Add(r.cfg.Load().Settle)
 	r.pulse.reset()
-	r.busy.reset()
+	r.unmeasureLocked()
 }
 
 // settledLocked says whether the order in Redis is the whole order.

@@ -34,10 +34,12 @@ type View struct {
 	Stock      *Stock // nil if not known
 	Message    string // the operator's words to the fans
 
-	measured float64 // admissions per second
-	demand   demand
-	common   []byte // what is the same in every fan's line
-	changes  []byte // events to everybody for what has just changed
+	measured  float64 // admissions per second in the last minute
+	measuring bool    // measured is known
+	echo      echo
+	demand    demand
+	common    []byte // what is the same in every fan's line
+	changes   []byte // events to everybody for what has just changed
 }
 
 // Position is the place's number in the queue, from 1; 0 if it cannot be told
@@ -95,8 +97,9 @@ func (r *Room) publishLocked() {
 		v.AdmittedPerMinute = rate * 60
 	}
 	if rate, ok := r.busy.perSecond(); ok {
-		v.measured = rate
+		v.measured, v.measuring = rate, true
 	}
+	v.echo = r.echo
 	changed := old == nil || old.State != v.State || old.message() != v.message() || old.Degraded != v.Degraded
 	if changed {
 		r.changes, r.changedAt = changeEvents(old, v), r.deps.Clock.Now()

@@ -108,32 +108,6 @@ func TestADeprioritisedVisitorIsBehindEverybody(t *testing.T) {
 	}
 }
 
-func TestTheWaitIsARangeAroundWhatIsMeasured(t *testing.T) {
-	t.Parallel()
-	set := queue.Settings{Rate: 600, Per: time.Minute, Active: 100, Session: 50 * time.Second} // 10/s; the cap lets 2/s through
-	for name, tc := range map[string]struct {
-		v         View
-		position  int
-		low, high time.Duration
-		known     bool
-	}{
-		"by the set rate and the cap": {View{State: Open, Settings: set}, 1000, 100 * time.Second, 500 * time.Second, true},
-		"below the cap":               {View{State: Open, Settings: set}, 50, 5 * time.Second, 5 * time.Second, true},
-		"measured":                    {View{State: Open, Settings: set, measured: 4}, 60, 12 * time.Second, 20 * time.Second, true},
-		"never faster than set":       {View{State: Open, Settings: set, measured: 100}, 100, 10 * time.Second, 10 * time.Second, true},
-		"no position":                 {View{State: Open, Settings: set}, 0, 0, 0, false},
-		"paused":                      {View{State: Paused, Settings: set}, 5, 0, 0, false},
-		"Redis is away":               {View{State: Open, Settings: set, Degraded: true}, 5, 0, 0, false},
-		"no rate":                     {View{State: Open}, 5, 0, 0, false},
-		"for ever":                    {View{State: Open, Settings: queue.Settings{Rate: 1, Per: time.Hour}}, 1 << 40, longestWait, longestWait, true},
-	} {
-		low, high, known := tc.v.ETA(tc.position)
-		if low != tc.low || high != tc.high || known != tc.known {
-			t.Errorf("%s: %v to %v, %v", name, low, high, known)
-		}
-	}
-}
-
 func TestThePulseNeedsTenSecondsAndForgetsAfterAMinute(t *testing.T) {
 	t.Parallel()
 	var p pulse
