@@ -1,8 +1,10 @@
 package waitroom
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -52,8 +54,8 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		abandon_after <duration>
 //		max_queue     <n>
 //		tickets       <n>
-//		opens         <RFC 3339 time>
-//		closes        <RFC 3339 time>
+//		opens         <time> | <date> <time> <zone>
+//		closes        <time> | <date> <time> <zone>
 //		lobby         <duration>
 //		method        lottery|fifo|reject
 //		queue         all
@@ -77,24 +79,23 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	seen := make(map[string]bool)
+	seen := make(where)
 	for d.NextBlock(0) {
 		option := d.Val()
-		if seen[option] && option != "bypass" {
+		if _, twice := seen[option]; twice && option != "bypass" {
 			return d.Errf("%s is set twice", option)
 		}
-		seen[option] = true
+		seen[option] = d.Token()
 		if err := h.option(d, option); err != nil {
 			return err
 		}
 	}
-	if err := h.check(); err != nil {
-		return d.WrapErr(err)
+	c, err := h.config(h.Room, nil)
+	err = errors.Join(h.check(), err)
+	if err == nil && c != nil && validating() {
+		err = checkLobby(c, time.Now())
 	}
-	if _, err := h.config(h.Room, nil); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return seen.name(d, err)
 }
 
 // option reads one line of the block. What a value means is checked at once, so
@@ -180,15 +181,6 @@ func durationArg(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	}
 	*into = caddy.Duration(t)
 	return nil
-}
-
-func timeArg(d *caddyfile.Dispenser, into *string) error {
-	option := d.Val()
-	if !d.AllArgs(into) {
-		return d.ArgErr()
-	}
-	_, err := parseTime(option, *into)
-	return wrap(d, err)
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -36,6 +36,18 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		{"opens tomorrow", "2026-12-01T10:00:00+01:00"},
 		{"opens 2026-12-01T10:00:00", "a time with a zone"},
 		{"closes 2026-12-01", "a time with a zone"},
+		{"opens", "wrong argument count"},
+		{"opens 2026-12-01 10:00", "a time with a zone"},
+		{"opens 2026-12-01 10:00 Europe/Berlin now", "wrong argument count"},
+		{"opens 2026-12-01 10:00 Europe/Berlyn", "its IANA name, such as Europe/Berlin"},
+		{"closes 2026-12-01 10:00 CEST", "its IANA name, such as Europe/Berlin"},
+		{"closes 2026-12-01 10:00 Local", "its IANA name, such as Europe/Berlin"},
+		{"opens 2026-13-01 10:00 Europe/Berlin", "a time with a zone"},
+		{"opens 2026-03-29 02:30 Europe/Berlin", "there is no 2026-03-29 02:30 in Europe/Berlin"},
+		{"opens 2026-10-25 02:30 Europe/Berlin", "write 2026-10-25T02:30:00+0"},
+		{"lobby 30", "90s, 10m or 1h"},
+		{"lobby 30x", "90s, 10m or 1h"},
+		{"lobby 0s", "90s, 10m or 1h"},
 		{"inventory http://127.0.0.1:7100", "wrong argument count"},
 		{"inventory 127.0.0.1:7100 arena", "http://127.0.0.1:7100 arena"},
 		{"stream_origin https://a.example/path", "scheme, host and port alone"},
@@ -56,10 +68,31 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 			t.Errorf("%q: %q names neither %s nor %q", c.block, err, place, c.want)
 		}
 	}
-	// What does not fit together is refused at the block.
+	// What does not fit together is refused at the line that is best mended.
+	for _, c := range []struct {
+		block string
+		line  int
+		want  string
+	}{
+		{"lobby 5m\nadmit 5/s", 3, `"opens 2026-12-01T10:00:00+01:00"`},
+		{"admit 5/s\nlobby 25h\nopens 2100-12-01T10:00:00Z", 4, "24h0m0s or less"},
+		{"closes 2100-12-01 09:00 UTC\nopens 2100-12-01 10:00 Europe/London\nadmit 5/s", 3, "set a later end"},
+		{"admit 5/s\nburst 10\nactive 9", 4, "lower burst, or raise active"},
+		{"session 25h\nadmit 5/s", 3, "24h0m0s or less"},
+		{"tickets 1001\nadmit 5/s", 3, "between 0"},
+		{"method lottery\nadmit 5/s", 3, "lobby 30m"},
+		{"status 404\nadmit 5/s", 3, "200, 202, 429 or 503"},
+		{"active 5\nburst 3", 5, "admit is missing"}, // at the end of the block
+	} {
+		_, err := caddytest.Adapt("http://:80 {\nwaitroom arena {\n" + c.block + "\n}\n}\n")
+		if at := "Caddyfile:" + strconv.Itoa(c.line); err == nil || !strings.Contains(err.Error(), at) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q at %s", c.block, err, c.want, at)
+		}
+	}
+	// And in any case at the block.
 	for block, want := range map[string]string{
 		"admit 5/s\nmethod lottery": "lobby 30m", "admit 5/s\nmethod reject\nqueue all": "nobody can queue",
-		"admit 5/s\nmethod reject\nmax_queue 5": "max_queue bounds nothing",
+		"admit 5/s\nmethod reject\nmax_queue 5":                          "max_queue bounds nothing",
 		"admit 5/s\nmethod reject\nopens 2100-12-01T10:00:00Z\nlobby 5m": "nobody can wait in a lobby",
 		"active 5": "admit is missing", "admit 5/s\nstatus 404": "200, 202, 429 or 503", "admit 5/s\nlobby 5m": "lobby needs opens",
 		"admit 5/s\ntickets 5000": "between 0", "admit 5/s\nsession 100ms": "a second or more", "admit 5/s\nsession 24h1s": "24h0m0s or less",

@@ -128,7 +128,7 @@ func TestTheScheduleDecidesWhoMayComeIn(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct{ block, state, code string }{
 		{"opens " + at(time.Hour), "scheduled", "not-open"},
-		{"opens " + at(time.Hour) + "\nlobby 2h", "lobby", ""},
+		{"opens " + at(time.Hour) + "\nlobby 59m59s", "lobby", ""},
 		{"opens " + at(-time.Hour), "open", ""},
 		{"opens " + at(-2*time.Hour) + "\ncloses " + at(-time.Hour), "closed", "closed"},
 	} {

@@ -41,19 +41,19 @@ func checkMethod(c *room.Config) error {
 	case "", room.Fifo:
 	case room.Lottery:
 		if c.Lobby == 0 {
-			return errors.New(`method lottery draws those who come in the lobby: add one, such as "lobby 30m", or take the line away`)
+			return blame("method", errors.New(`method lottery draws those who come in the lobby: add one, such as "lobby 30m", or take the line away`))
 		}
 	case room.Reject:
 		switch {
 		case c.Lobby > 0:
-			return errors.New("method reject gives no places, so nobody can wait in a lobby: take one of the two away")
+			return blame("method", errors.New("method reject gives no places, so nobody can wait in a lobby: take one of the two away"))
 		case c.QueueAll:
-			return errors.New("method reject gives no places, so nobody can queue: take it or queue all away")
+			return blame("method", errors.New("method reject gives no places, so nobody can queue: take it or queue all away"))
 		case c.Queue.MaxQueue > 0:
-			return errors.New("method reject gives no places, so max_queue bounds nothing: take one of the two away")
+			return blame("method", errors.New("method reject gives no places, so max_queue bounds nothing: take one of the two away"))
 		}
 	default:
-		return errors.New("method must be lottery, fifo or reject")
+		return blame("method", errors.New("method must be lottery, fifo or reject"))
 	}
 	return nil
 }

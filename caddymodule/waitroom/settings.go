@@ -33,7 +33,7 @@ type Settings struct {
 	MaxQueue int `json:"max_queue,omitempty"`
 	// Tickets is the ticket limit in the pass; default 0, which leaves it to the event.
 	Tickets int `json:"tickets,omitempty"`
-	// Opens and Closes are RFC 3339 times with zone; default always open.
+	// Opens and Closes are times with zone, see parseTime; default always open.
 	Opens  string `json:"opens,omitempty"`
 	Closes string `json:"closes,omitempty"`
 	// Lobby is how long before Opens fans may come in.
@@ -94,7 +94,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Queue.Check(), checkSession(c.Queue.Session), checkSchedule(c), checkMethod(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
+	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSchedule(c), checkMethod(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
 }
 
 // filledBy is the most passes and turns there can be at a rate.
@@ -110,33 +110,18 @@ func orDefault(d caddy.Duration, otherwise time.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-func parseTime(what, s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
+// checkBurst refuses a burst that the cap never lets in.
+func checkBurst(s Settings) error {
+	if s.Active > 0 && s.Burst > s.Active {
+		return blame("burst", fmt.Errorf("burst %d can never come in at once with active %d: lower burst, or raise active", s.Burst, s.Active))
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s %q is not a time with a zone: write it as 2026-12-01T10:00:00+01:00", what, s)
-	}
-	return t.UTC(), nil
+	return nil
 }
 
 // checkSession refuses a session that no pass can last: every claim would fail.
 func checkSession(session time.Duration) error {
 	if session > pass.MaxLife {
-		return fmt.Errorf("session must be %v or less, not %v: a pass lasts no longer", pass.MaxLife, session)
-	}
-	return nil
-}
-
-func checkSchedule(c *room.Config) error {
-	switch {
-	case c.Lobby < 0:
-		return errors.New("lobby cannot be negative")
-	case c.Lobby > 0 && c.Opens.IsZero():
-		return errors.New("lobby needs opens: it is the time before the opening")
-	case !c.Opens.IsZero() && !c.Closes.IsZero() && !c.Closes.After(c.Opens):
-		return errors.New("closes must come after opens")
+		return blame("session", fmt.Errorf("session must be %v or less, not %v: a pass lasts no longer", pass.MaxLife, session))
 	}
 	return nil
 }
@@ -157,7 +142,7 @@ const maxTickets = 1000
 
 func checkLimit(tickets int) error {
 	if tickets < 0 || tickets > maxTickets {
-		return fmt.Errorf("tickets must be between 0 (the event decides) and %d", maxTickets)
+		return blame("tickets", fmt.Errorf("tickets must be between 0 (the event decides) and %d", maxTickets))
 	}
 	return nil
 }

@@ -72,6 +72,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.room, err = h.app.Room(h.Room, settings); err != nil {
 		return err
 	}
+	if settings != nil {
+		if err := checkNewLobby(settings, h.room.Config(), h.room.Now()); err != nil {
+			return fmt.Errorf("waitroom %s: %w", h.Room, err)
+		}
+	}
 	for i := range h.Bypass {
 		if err := h.Bypass[i].provision(ctx); err != nil {
 			return fmt.Errorf("waitroom %s: %w", h.Room, err)
@@ -88,7 +93,7 @@ func (h *Handler) check() error {
 	switch h.Status {
 	case 0, http.StatusOK, http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 	default:
-		return fmt.Errorf("the page's status must be 200, 202, 429 or 503, not %d", h.Status)
+		return blame("status", fmt.Errorf("the page's status must be 200, 202, 429 or 503, not %d", h.Status))
 	}
 	return checkOrigin(h.StreamOrigin)
 }
