@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -59,6 +60,10 @@ type Report struct {
 	SiteUnwell  bool   `json:"siteUnwell"`  // and this edge sees it fail
 	SiteWhy     string `json:"siteWhy"`     // how
 
+	Held        room.Held         `json:"held"`        // why nobody is let in, "" if somebody is
+	Differences []room.Difference `json:"differences"` // of this edge's file from what is in force
+	Notes       []Note            `json:"notes"`       // what is unusual, in words
+
 	Orders    []queue.Record `json:"orders"`    // the last ones, newest last
 	LogFaults []string       `json:"logFaults"` // what is wrong with their chain
 }
@@ -66,7 +71,7 @@ type Report struct {
 // ReportOn reads a room for an operator.
 func ReportOn(r *room.Room) Report {
 	v, hub, orders, site := r.View(), r.Hub(), r.Orders(), r.Site()
-	return Report{
+	rep := Report{
 		Room: v.Room, State: string(v.State), Degraded: v.Degraded, SettingsDiffer: v.Differs,
 		Waiting: v.Waiting, Turns: v.Turns, Active: v.Active, ActiveCap: v.Settings.Active,
 		Rate: v.Settings.Rate, RatePerSeconds: v.Settings.Per.Seconds(),
@@ -74,8 +79,11 @@ func ReportOn(r *room.Room) Report {
 		Streams: hub.Parked + hub.Streams, Message: v.Message,
 		Inventory: r.Config().Inventory != "", Stock: v.Stock,
 		SiteWatched: site.Watched, SiteUnwell: site.Unwell, SiteWhy: site.Why,
+		Held: r.Held(), Differences: r.Differences(),
 		Orders: orders.Records, LogFaults: orders.Faults,
 	}
+	rep.Notes = notes(&rep, time.Now())
+	return rep
 }
 
 func serveRooms(w http.ResponseWriter, r *http.Request) error {

@@ -10,9 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -119,61 +117,4 @@ func whoami() (name, host string) {
 		host = "unknown"
 	}
 	return name, host
-}
-
-func roomStatus(to *edge) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "status", Short: "Shows the rooms: who waits, who is inside, how fast it goes", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			text, err := to.ask(http.MethodGet, "/tickets/rooms", nil)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				_, err := cmd.OutOrStdout().Write(text)
-				return err
-			}
-			var rooms []ticketsapp.Report
-			if err := json.Unmarshal(text, &rooms); err != nil {
-				return fmt.Errorf("reading the edge's answer: %w", err)
-			}
-			tw := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(tw, "room\tstate\twaiting\tinside\tcap\trate\tadmitted/min\tadmitted\tno-shows\tguests\tstreams here")
-			for _, r := range rooms {
-				state := r.State
-				if r.Degraded {
-					state += " (Redis is away)"
-				}
-				if r.SettingsDiffer {
-					state += " (settings differ from this edge's file)"
-				}
-				fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%s\t%.0f\t%d\t%d\t%s\t%d\n",
-					r.Room, state, r.Waiting, r.Active, r.ActiveCap, rateOf(r), r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, guestsOf(r), r.Streams)
-			}
-			return tw.Flush()
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for scripts")
-	return cmd
-}
-
-// guestsOf is how many invitations were used.
-func guestsOf(r ticketsapp.Report) string {
-	if r.InvitationsUsed == nil {
-		return "?"
-	}
-	sum := 0
-	for _, n := range r.InvitationsUsed {
-		sum += n
-	}
-	return strconv.Itoa(sum)
-}
-
-// rateOf writes a rate as it is written in a Caddyfile.
-func rateOf(r ticketsapp.Report) string {
-	if unit, ok := map[float64]string{1: "s", 60: "m", 3600: "h"}[r.RatePerSeconds]; ok {
-		return fmt.Sprintf("%d/%s", r.Rate, unit)
-	}
-	return fmt.Sprintf("%d per %g s", r.Rate, r.RatePerSeconds)
 }

@@ -291,3 +291,8 @@ func clean(s string, most int) string {
 	}
 	return s
 }
+
+// Shown are the settings by their names in the config, as they are written there.
+func (s Settings) Shown() map[string]string {
+	return values{}.with(s.fields()).shown(s.fields())
+}
