@@ -56,12 +56,21 @@ func room(changes map[string]any) map[string]any {
 		"room": "arena", "state": "open", "degraded": false, "settingsDiffer": false, "waiting": 48211, "turns": 12,
 		"active": 1893, "activeCap": 2000, "rate": 500, "ratePerSeconds": 60, "admittedTotal": 7310, "admittedPerMinute": 498.4,
 		"noShowsTotal": 41, "streams": 47002, "message": "", "inventory": true,
+		"notes": []any{}, "orders": []any{
+			order("settings", nil, map[string]string{"admit": "500/m", "active": "2000"}, map[string]string{"edge": "edge-1:7", "reason": "this edge loaded its config"}),
+			order("rate", map[string]string{"admit": "500/m", "burst": "8"}, map[string]string{"admit": "20/s", "burst": "20"}, map[string]string{"user": "ada", "host": "ops-1", "edge": "edge-1:7"}),
+			order("pause", map[string]string{"paused": "false"}, map[string]string{"paused": "true"}, map[string]string{"user": "ada", "host": "ops-1", "edge": "edge-1:7", "reason": "the site is slow"}),
+		},
 		"stock": map[string]any{"state": "available", "capacity": 50000, "free": 38120, "held": 1830, "booked": 10050},
 	}
 	for k, v := range changes {
 		r[k] = v
 	}
 	return r
+}
+
+func order(what string, before, after, by map[string]string) map[string]any {
+	return map[string]any{"number": 1, "at": "2026-12-01T10:02:03.5Z", "what": what, "before": before, "after": after, "by": by}
 }
 
 // openTab opens an operator's browser, which may speak to the edge only.
@@ -102,9 +111,14 @@ func TestTheNumbersAreLiveAndTheirAgeIsTold(t *testing.T) {
 
 	e.say()
 	b.Until("it says that there are none", `document.getElementById("rooms").textContent.includes("no waiting rooms")`)
-	e.say(room(map[string]any{"stock": nil}), room(map[string]any{"room": "club", "inventory": false, "stock": nil, "degraded": true, "settingsDiffer": true}))
+	e.say(room(map[string]any{"stock": nil}), room(map[string]any{"room": "club", "inventory": false, "stock": nil, "orders": nil, "notes": []any{
+		map[string]any{"bad": true, "text": "Redis is away. <i>Fans</i> keep their places."}, map[string]any{"bad": false, "text": "All 2000 passes are in use."},
+	}}))
 	b.Until("both rooms are shown", `document.querySelectorAll(".card").length === 2`)
-	b.Until("what is wrong is told", `(([a, b]) => a.textContent.includes("seat service") && b.textContent.includes("Redis is away") && b.textContent.includes("settings"))([...document.querySelectorAll(".trouble")])`)
+	b.Until("what is wrong is told in the edge's words, as text", `(([a, b]) => a.hidden && b.checkVisibility() && !b.querySelector("i") &&
+		[...b.children].map(li => li.className + ":" + li.textContent).join("|") === "bad:Redis is away. <i>Fans</i> keep their places.|:All 2000 passes are in use.")([...document.querySelectorAll(".notes")])`)
+	b.Until("the last orders are shown, newest first", `[...document.querySelectorAll(".orders")].map(o => o.hidden ? "hidden" : [...o.querySelectorAll("li")].map(li => li.textContent).join("|")).join("||") ===
+		"10:02:03 UTC · pause · ada at ops-1 · the site is slow|10:02:03 UTC · rate: admit 500/m → 20/s, burst 8 → 20 · ada at ops-1|10:02:03 UTC · settings: active 2000, admit 500/m · edge edge-1:7 · this edge loaded its config||hidden"`)
 	b.Until("without stock no bar is shown", `[...document.querySelectorAll(".stock")].every(s => s.hidden)`)
 
 	e.mu.Lock()
@@ -118,7 +132,8 @@ func TestTheNumbersAreLiveAndTheirAgeIsTold(t *testing.T) {
 
 func TestThePageFitsEveryScreenInBothSchemes(t *testing.T) {
 	long := room(map[string]any{"room": strings.Repeat("a-very-long-room-", 4) + "x", "waiting": 4_872_004, "admittedTotal": 1_234_567, "active": 123_456, "activeCap": 200_000,
-		"message": strings.Repeat("wideword", 40), "degraded": true})
+		"message": strings.Repeat("wideword", 40), "notes": []any{map[string]any{"bad": true, "text": strings.Repeat("notewithoutspaces", 20)}},
+		"orders": []any{order("message", nil, map[string]string{"message": strings.Repeat("<wide>", 80)}, map[string]string{"user": strings.Repeat("u", 100), "host": strings.Repeat("h", 100), "reason": strings.Repeat("r", 300)})}})
 	e := newEdge(t, long, room(map[string]any{"room": "club", "state": "sold-out"}))
 	b := openTab(t, e)
 	for _, size := range [][2]int64{{320, 568}, {390, 844}, {768, 1024}, {1280, 900}} {
@@ -137,7 +152,7 @@ const contrast = `(() => {
 	const rgb = c => c.match(/[\d.]+/g).map(Number);
 	const light = c => { const [r, g, b] = rgb(c).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
 	const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if ((rgb(c)[3] ?? 1) > 0) return c; } return "rgb(255,255,255)"; };
-	return [...document.querySelectorAll("h1,h2,p,dt,dd,figcaption")].filter(e => e.checkVisibility() && e.textContent).every(e => {
+	return [...document.querySelectorAll("h1,h2,h3,p,li,dt,dd,figcaption")].filter(e => e.checkVisibility() && e.textContent).every(e => {
 		const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
 		return (a + .05) / (b + .05) >= 4.5;
 	});

@@ -9,7 +9,7 @@ let seen = 0, failure = "";
 
 const main = document.getElementById("rooms");
 const number = n => Math.round(n).toLocaleString("en-US");
-const states = { open: "open", paused: "paused", lobby: "lobby", scheduled: "not open yet", "sold-out": "sold out", closed: "closed" };
+const states = { open: "open", paused: "paused", lobby: "lobby", drawing: "drawing", scheduled: "not open yet", "sold-out": "sold out", closed: "closed" };
 const stocks = { "all-held": "Everything is held right now. ", "sold-out": "Sold out. ", "not-open": "The sale is not open. " };
 
 // put writes only what changes, so that a selection or a screen reader is not
@@ -39,12 +39,33 @@ const figures = {
 	"Streams, this edge": room => number(room.streams),
 };
 
-function troubles(room) {
-	const all = [];
-	if (room.degraded) all.push("Redis is away. Fans keep their places; nobody is admitted until it is back.");
-	if (room.settingsDiffer) all.push("The settings in force are not those of this edge's file: another edge or an operator changed them later.");
-	if (room.inventory && !room.stock) all.push("The seat service has not said what is left.");
-	return all.join(" ");
+// list writes a list anew only where it changed.
+function list(element, texts, make) {
+	const key = JSON.stringify(texts);
+	if (element.dataset.key === key) return;
+	element.dataset.key = key;
+	element.replaceChildren(...texts.map(make));
+}
+
+function item(text, className = "") {
+	const li = document.createElement("li");
+	li.textContent = text;
+	li.className = className;
+	return li;
+}
+
+const quoted = text => /^[\w./:-]+$/.test(text) ? text : `“${text}”`;
+
+// What an order changed. Where the order's own name says it all, there is nothing to add.
+function changed(before, after) {
+	return Object.entries(after).filter(([name, is]) => name !== "paused" && before[name] !== is).map(([name, is]) =>
+		`${name === "message" ? "" : `${name} `}${before[name] ? `${quoted(before[name])} → ` : ""}${quoted(is)}`).join(", ");
+}
+
+// told is an order in one line: when, what, by whom and why.
+function told({ at, what, before, after, by }) {
+	const change = changed(before ?? {}, after ?? {});
+	return [`${at.slice(11, 19)} UTC`, change ? `${what}: ${change}` : what, by.user ? `${by.user} at ${by.host}` : `edge ${by.edge}`, by.reason].filter(Boolean).join(" · ");
 }
 
 function card(name) {
@@ -69,9 +90,9 @@ function draw(room) {
 	const { section, find, counts, values } = card(room.room);
 	put(find(".state"), states[room.state] ?? room.state);
 	find(".state").dataset.state = room.state;
-	const trouble = troubles(room);
-	put(find(".trouble"), trouble);
-	find(".trouble").hidden = !trouble;
+	const notes = room.notes ?? [];
+	list(find(".notes"), notes, note => item(note.text, note.bad ? "bad" : ""));
+	find(".notes").hidden = notes.length === 0;
 	put(find(".message"), room.message ? `Fans read: ${room.message}` : "");
 	find(".message").hidden = !room.message;
 	for (const [label, of] of Object.entries(figures)) {
@@ -86,6 +107,10 @@ function draw(room) {
 	find("polyline").setAttribute("points", counts.map((n, i) =>
 		`${(300 * (KEPT - counts.length + i)) / (KEPT - 1)},${58 - 56 * n / most}`).join(" "));
 	put(find(".trendnote"), `Waiting over the last five minutes; at most ${number(Math.max(...counts))}`);
+	const orders = [...room.orders ?? []].reverse();
+	list(find(".orders ol"), orders.map(told), text => item(text));
+	find(".orders").hidden = orders.length === 0;
+	put(find(".orders code"), `caddy-tickets room log ${room.room}`);
 	find(".stock").hidden = !room.stock;
 	if (room.stock) {
 		const { state, free, held, booked, capacity } = room.stock;

@@ -15,13 +15,20 @@ import (
 //	SHOTS=/tmp/shots go test -tags shots -run TestShots ./web/dashboard
 func TestShots(t *testing.T) {
 	folder := browsertest.Shots(t)
+	worst := []any{
+		map[string]any{"bad": true, "text": "The room is paused since 10:02:03 UTC by ada (the site is slow). Nobody is let in until: caddy-tickets room resume arena"},
+		map[string]any{"bad": true, "text": "This edge finds the site behind the room unwell (it answers 503)."},
+		map[string]any{"bad": true, "text": "In force is something else than this edge's file says: admit is 20/s (here 500/m), burst is 20 (here 8). Another edge or an operator changed it later; the next file that is loaded anywhere decides."},
+		map[string]any{"bad": true, "text": "The seat service has not said what is left. Until it does, stock holds nobody back."},
+		map[string]any{"bad": false, "text": "Nobody is let in at the moment: all 2000 passes are in use."},
+	}
 	for name, rooms := range map[string][]map[string]any{
 		"open": {room(nil)},
 		"two": {
 			room(map[string]any{"state": "paused", "message": "A technical problem. Your place is safe; we go on in ten minutes."}),
 			room(map[string]any{"room": "club-night", "state": "sold-out", "waiting": 0, "stock": map[string]any{"state": "sold-out", "capacity": 500, "booked": 500, "free": 0, "held": 0}}),
 		},
-		"trouble": {room(map[string]any{"degraded": true, "settingsDiffer": true, "stock": nil})},
+		"trouble": {room(map[string]any{"stock": nil, "notes": worst})},
 	} {
 		e := newEdge(t, rooms...)
 		b := openTab(t, e)
