@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // MaxRecord bounds a record, in bytes: everything in it is bounded, and this is ten times more.
@@ -85,7 +84,7 @@ func ParseRecord(text []byte) (Record, error) {
 	var version struct {
 		Version int `json:"version"`
 	}
-	if err := json.Unmarshal(text, &version); err != nil {
+	if err := json.Unmarshal(text, &version); err != nil { // or if anything stands behind it
 		return Record{}, fmt.Errorf("not a record of a draw: %w", err)
 	}
 	if version.Version != Version {
@@ -96,9 +95,6 @@ func ParseRecord(text []byte) (Record, error) {
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&r); err != nil {
 		return Record{}, fmt.Errorf("not a record of a draw: %w", err)
-	}
-	if _, err := strict.Token(); !errors.Is(err, io.EOF) {
-		return Record{}, errors.New("not a record of a draw: there is more behind its end")
 	}
 	if r.Sum == (Hash{}) {
 		return Record{}, errors.New("not a record of a draw: it has no sum")

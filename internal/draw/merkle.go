@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
@@ -46,11 +45,8 @@ func (c *Cohort) Prove(v place.Visitor) (Proof, error) {
 
 // Check says whether the proof leads from an entrant to the root.
 func (p Proof) Check(e Entrant, root Hash) error {
-	switch {
-	case p.Count < 1 || p.Index < 0 || p.Index >= p.Count:
-		return fmt.Errorf("entrant %d of %d cannot be", p.Index, p.Count)
-	case len(p.Path) > bits.UintSize:
-		return errors.New("the path is longer than any tree is high")
+	if p.Index < 0 || p.Index >= p.Count {
+		return fmt.Errorf("there is no entrant %d among %d", p.Index, p.Count)
 	}
 	// RFC 9162, section 2.1.3.2.
 	hash, index, last := leaf(e), p.Index, p.Count-1

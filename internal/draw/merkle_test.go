@@ -36,9 +36,9 @@ func TestEveryEntrantCanProveToBeInTheCohort(t *testing.T) {
 }
 
 func TestNoChangedProofLeadsToTheRoot(t *testing.T) {
-	c := NewCohort(entrants(t, 1500))
-	e := c.Entrants()[777]
-	good, err := c.Prove(e.Visitor)
+	cohort := NewCohort(entrants(t, 1500))
+	e := cohort.Entrants()[777]
+	good, err := cohort.Prove(e.Visitor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,18 +48,23 @@ func TestNoChangedProofLeadsToTheRoot(t *testing.T) {
 		f(&p)
 		return p
 	}
-	for name, p := range map[string]Proof{
-		"another index": change(func(p *Proof) { p.Index++ }),
-		"below zero":    change(func(p *Proof) { p.Index = -1 }),
-		"beyond":        change(func(p *Proof) { p.Index = p.Count }),
-		"a hash less":   change(func(p *Proof) { p.Path = p.Path[1:] }),
-		"a hash more":   change(func(p *Proof) { p.Path = append(p.Path, Hash{}) }),
-		"another hash":  change(func(p *Proof) { p.Path[2][0] ^= 1 }),
-		"very long":     change(func(p *Proof) { p.Path = make([]Hash, 100) }),
-		"nobody":        {},
+	for name, c := range map[string]struct {
+		proof Proof
+		says  string
+	}{
+		"another index":  {change(func(p *Proof) { p.Index++ }), "does not lead"},
+		"below zero":     {change(func(p *Proof) { p.Index = -1 }), "no entrant -1"},
+		"beyond":         {change(func(p *Proof) { p.Index = p.Count }), "no entrant 1500"},
+		"a larger count": {change(func(p *Proof) { p.Count *= 4 }), "shorter than the tree"},
+		"a smaller one":  {change(func(p *Proof) { p.Count = p.Index + 1 }), "longer than the tree"},
+		"a hash less":    {change(func(p *Proof) { p.Path = p.Path[1:] }), "shorter than the tree"},
+		"a hash more":    {change(func(p *Proof) { p.Path = append(p.Path, Hash{}) }), "longer than the tree"},
+		"another hash":   {change(func(p *Proof) { p.Path[2][0] ^= 1 }), "does not lead"},
+		"very long":      {change(func(p *Proof) { p.Path = make([]Hash, 100) }), "longer than the tree"},
+		"nobody":         {Proof{}, "no entrant 0"},
 	} {
-		if p.Check(e, c.Root()) == nil {
-			t.Errorf("%s is believed", name)
+		if err := c.proof.Check(e, cohort.Root()); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

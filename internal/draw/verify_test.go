@@ -160,6 +160,33 @@ func TestQ7AnOperatorWhoChangesTheRulesIsCaught(t *testing.T) {
 	})
 }
 
+// Whoever kept the finished record sees what was changed in it, even if the rest
+// was changed to fit.
+func TestQ7AFinishedDrawThatIsPublishedAnewIsCaught(t *testing.T) {
+	_, record, cohort := drawn(t, 50)
+	for want, change := range map[string]func(*Record){
+		"the time of freezing":       func(r *Record) { r.FrozenAt = r.FrozenAt.Add(1) },
+		"the beacon's value":         func(r *Record) { r.Beacon.Value = Bytes("mine") },
+		"the secret":                 func(r *Record) { r.Secret = bytes.Repeat([]byte{8}, SecretLength) },
+		"the seed":                   func(r *Record) { r.Seed = bytes.Repeat([]byte{8}, 32) },
+		"the time of the draw's end": func(r *Record) { r.DrawnAt = r.DrawnAt.Add(1) },
+	} {
+		now := record
+		change(&now)
+		if _, err := Verify(record, now, cohort); err == nil || !strings.Contains(err.Error(), want+" was changed after it was published") {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	missed, err := record.FinishWithout(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missed.DrawnAt = time.Time{}
+	if _, err := Verify(missed, record, cohort); err == nil || !strings.Contains(err.Error(), "that the beacon was missed was changed") {
+		t.Error(err)
+	}
+}
+
 // A beacon that does not come is no mistake of the draw, but everybody has to know.
 func TestADrawThatMissedItsBeaconHoldsAndSaysSo(t *testing.T) {
 	before, _, cohort := drawn(t, 50)
