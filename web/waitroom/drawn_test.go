@@ -152,6 +152,21 @@ func TestAPlaceThatWasTamperedWithIsReportedAsWrong(t *testing.T) {
 		"another index":        {func(p *published) { p.own.Proof.Index ^= 1 }, []string{"Your number does not belong"}},
 		"an index that is not": {func(p *published) { p.own.Proof.Index = -1 }, []string{"Your number does not belong"}},
 		"another count":        {func(p *published) { p.own.Proof.Count++ }, []string{"Your number does not belong"}},
+		"an index beyond":      {func(p *published) { p.own.Proof.Index += 1024 }, []string{"Your number does not belong"}},
+		"a tree that is not as large as is said": {func(p *published) {
+			count := 5000
+			p.record.Count, p.own.Proof.Count = &count, count
+		}, []string{"Your number does not belong to the 5,000"}},
+		"no beacon after all, and all made to fit": {func(p *published) {
+			p.record, _ = p.record.FinishWithout(p.record.Secret)
+			p.record.Beacon.Missed = false
+			p.own, _ = p.record.Drawn(p.cohort, mustParse(p.own.Visitor))
+		}, []string{"The result does not follow from the secret and the list"}},
+		"missed, and that was not announced": {func(p *published) {
+			p.record, _ = p.record.FinishWithout(p.record.Secret)
+			p.record.Beacon.Within = 0
+			p.own, _ = p.record.Drawn(p.cohort, mustParse(p.own.Visitor))
+		}, []string{"The result does not follow from the secret and the list"}},
 		"another tier": {func(p *published) { p.own.Tier = 0 }, []string{
 			"Your number does not belong", "Your place is not the one that this result gives"}},
 		"no such tier":    {func(p *published) { p.own.Tier = 8 }, []string{"Your number does not belong", "Your place is not the one"}},
@@ -192,6 +207,47 @@ func TestAPlaceThatWasTamperedWithIsReportedAsWrong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func mustParse(id string) place.Visitor {
+	v, err := place.ParseVisitor(id)
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// What a number of JavaScript or one byte of it could be taken for is not taken for it.
+func TestATierIsOneOfThoseThereAre(t *testing.T) {
+	t.Parallel()
+	s := newDrawnStage(t, 20, 2, draw.Beacon{}, "")
+	own, err := json.Marshal(s.drawn.own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wraps := strings.Replace(string(own), `"tier":2`, `"tier":258`, 1)
+	wraps = strings.Replace(wraps, fmt.Sprintf(`"score":%d`, s.drawn.own.Score), fmt.Sprintf(`"score":%d`, s.drawn.own.Score+256<<50), 1)
+	s.refuse("draw/proof", refusal{status: 200, body: wraps})
+	b := openDrawn(openTab(t, s))
+	b.Until("it has checked", verdict+` !== undefined && `+verdict+` !== ""`)
+	if got := b.Value(checkedLines); strings.Count(got, "✗") != 2 {
+		t.Errorf("a tier of 258 is taken:\n%s", got)
+	}
+}
+
+// However long a proof is, the browser climbs no higher than the tree.
+func TestAnEndlessProofCostsNoWork(t *testing.T) {
+	t.Parallel()
+	s := newDrawnStage(t, 20, 0, draw.Beacon{}, "")
+	s.drawn.own.Proof.Path = make([]draw.Hash, 5000)
+	b := openTab(t, s).Open("/")
+	b.State("waiting")
+	b.Value(`(window.hashed = 0, crypto.subtle.digest = (digest => (...what) => (window.hashed++, digest.apply(crypto.subtle, what)))(crypto.subtle.digest), 1)`)
+	b.Do("asking", chromedp.Click("#drawn summary"))
+	b.Until("it has checked", verdict+` === "false"`)
+	if !b.Holds(`window.hashed <= 7`) { // the secret, the leaf, and at most five nodes
+		t.Errorf("%s hashes were made", b.Value(`window.hashed`))
 	}
 }
 
