@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
-	"github.com/caddy-tickets/caddy-tickets/internal/redisconn"
 )
 
 const (
@@ -101,12 +100,11 @@ func (l *lab) waiting(ctx context.Context, w waiters) (cost, error) {
 	if err != nil {
 		return cost{}, err
 	}
-	client, err := redisconn.Open(edge.redis)
+	r, err := own.meter(edge.redis)
 	if err != nil {
 		return cost{}, err
 	}
-	own.onClose(func() { _ = client.Close() })
-	q := queue.Open(client, benchRoom)
+	q := queue.Open(r.client, benchRoom)
 	warm, err := wait(ctx, edge, w.how, 0, warmFans)
 	if err != nil {
 		return cost{}, err
