@@ -47,8 +47,13 @@ func parkedStudy(secure bool, memory, line figure, ratio ...figure) study {
 			if err != nil {
 				return err
 			}
+			bare, err := bareWrite(ctx)
+			if err != nil {
+				return err
+			}
 			out.set(memory, parked.memory)
 			out.set(line, parked.line)
+			out.note("write(2) of %d bytes to a socket, and nothing else, takes %.2f us here now; load average %s", bareLine, bare, loadAverage())
 			out.note("%-44s %6s %8s %8s", "how they wait", "fans", "KB/fan", "us/line")
 			row := func(how string, fans int, c cost) {
 				if secure {
