@@ -9,6 +9,7 @@
 //	tickets:{ROOM}:active      zset    visitor → pass ends, unix ms         session
 //	tickets:{ROOM}:away        zset    visitor → away since, unix ms        abandon_after
 //	tickets:{ROOM}:revoked     zset    visitor → revoked at, unix ms        session
+//	tickets:{ROOM}:begun       zset    visitor → renewed session began, ms  the longest session; only where sessions slide
 //	tickets:{ROOM}:board       string  the encoded board                    about a second
 //	tickets:{ROOM}:log         list    orders of operators, chained by hash the last 10,000, some 500 bytes each
 //	tickets:{ROOM}:guests      hash    name → links used                    as the room
@@ -32,6 +33,8 @@ import (
 type Room struct {
 	Room, Queue, Turn, Active, Away, Revoked, Board, Log string
 	Guests                                               string
+
+	Begun string
 
 	link string
 }
@@ -58,6 +61,6 @@ func For(room string) Room {
 	return Room{
 		Room: p + "room", Queue: p + "queue", Turn: p + "turn", Active: p + "active",
 		Away: p + "away", Revoked: p + "revoked", Board: p + "board", Log: p + "log",
-		Guests: p + "guests", link: p + "link:",
+		Guests: p + "guests", Begun: p + "begun", link: p + "link:",
 	}
 }

@@ -20,7 +20,7 @@ func TestNamesThatWouldBreakAKeyAreRefused(t *testing.T) {
 
 func TestAllKeysOfARoomShareItsHashTag(t *testing.T) {
 	k := For("arena")
-	for _, key := range []string{k.Room, k.Queue, k.Turn, k.Active, k.Away, k.Revoked, k.Board, k.Guests, k.Link("x")} {
+	for _, key := range []string{k.Room, k.Queue, k.Turn, k.Active, k.Away, k.Revoked, k.Board, k.Guests, k.Begun, k.Link("x")} {
 		if !strings.HasPrefix(key, "tickets:{arena}:") {
 			t.Error(key)
 		}

@@ -58,6 +58,10 @@ type Config struct {
 	// Everybody else is in the tier after the last. The names are public.
 	Tiers []Tier
 
+	// Sliding is how long a session may become by being used; 0 keeps it at
+	// Queue.Session, from the claim on.
+	Sliding time.Duration
+
 	// Tick is how often this edge calls for admission and looks at the room.
 	Tick time.Duration
 

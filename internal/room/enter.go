@@ -29,7 +29,7 @@ func (r *Room) Enter(ctx context.Context, tok place.Token) (Claim, error) {
 	got, err := r.queue.Enter(ctx, tok.Visitor)
 	switch {
 	case err == nil:
-		return Claim{Issued: got.At, Expires: got.Expires, Again: got.Again}, nil
+		return r.session(ctx, tok.Visitor, got), nil
 	case away(err), errors.Is(err, queue.ErrNoRoom):
 		r.mu.Lock()
 		r.door.shut = true

@@ -11,10 +11,15 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 )
 
-// counted is a queue that counts how often Redis is asked to let somebody through.
+// counted is a queue that counts how often Redis is asked about a session.
 type counted struct {
 	Queue
-	asked atomic.Int32
+	asked, renewals atomic.Int32
+}
+
+func (c *counted) Renew(ctx context.Context, r queue.Renewal) (queue.Claim, error) {
+	c.renewals.Add(1)
+	return c.Queue.Renew(ctx, r)
 }
 
 func (c *counted) Enter(ctx context.Context, v place.Visitor) (queue.Claim, error) {

@@ -113,7 +113,8 @@ func (r *Room) Leave(ctx context.Context, tok place.Token) error {
 type Claim struct {
 	Issued  time.Time // Redis time; the pass is issued then
 	Expires time.Time
-	Again   bool // it was claimed before; Expires is the same
+	Again   bool      // it was claimed before; Expires is the same
+	Began   time.Time // the session; Issued unless it was claimed before
 }
 
 // claimNear is how far behind the front this edge still asks Redis: the front it
@@ -141,7 +142,7 @@ func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
 	if err != nil {
 		return Claim{}, err
 	}
-	return Claim{Issued: got.At, Expires: got.Expires, Again: got.Again}, nil
+	return r.session(ctx, tok.Visitor, got), nil
 }
 
 // Release ends a session: its slot is free and its pass is revoked everywhere

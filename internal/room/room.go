@@ -45,6 +45,8 @@ type Queue interface {
 	Tick(ctx context.Context, in queue.TickInput) (queue.Tick, error)
 	Claim(ctx context.Context, v place.Visitor) (queue.Claim, error)
 	Enter(ctx context.Context, v place.Visitor) (queue.Claim, error)
+	Renew(ctx context.Context, r queue.Renewal) (queue.Claim, error)
+	Began(ctx context.Context, v place.Visitor) (began time.Time, renewed bool, err error)
 	Leave(ctx context.Context, v place.Visitor) error
 	Release(ctx context.Context, v place.Visitor) (time.Time, error)
 	Away(ctx context.Context, visitors []place.Visitor) error
@@ -104,6 +106,7 @@ type Room struct {
 	changes      []byte
 	changedAt    time.Time
 	door         door
+	renewals     renewals // has a lock of its own
 
 	startOnce sync.Once
 	cancel    context.CancelFunc
