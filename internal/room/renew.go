@@ -13,8 +13,8 @@ import (
 // ErrNotDue says that a session needs no renewal now, or can have none.
 var ErrNotDue = errors.New("the session needs no renewal")
 
-// Held is a pass that somebody comes with.
-type Held struct {
+// Used is a pass that somebody comes with.
+type Used struct {
 	Visitor                string
 	ID                     string // of the pass
 	Issued, Expires, Began time.Time
@@ -24,27 +24,27 @@ type Held struct {
 // sessions slide. Redis is asked once for each renewal, however many requests come
 // with the pass at once. Its errors are ErrNotDue, which costs no call,
 // queue.ErrOver and queue.ErrUnavailable; the pass is as good as before after each.
-func (r *Room) Renew(ctx context.Context, held Held) (Claim, error) {
+func (r *Room) Renew(ctx context.Context, used Used) (Claim, error) {
 	longest, now := r.cfg.Load().Sliding, r.Now()
-	due := held.Issued.Add(held.Expires.Sub(held.Issued) / 2)
+	due := used.Issued.Add(used.Expires.Sub(used.Issued) / 2)
 	if longest == 0 || now.Before(due) || r.View().Degraded {
 		return Claim{}, ErrNotDue
 	}
-	if held.Began.Add(longest).Sub(held.Expires) < time.Second { // passes end in whole seconds
+	if used.Began.Add(longest).Sub(used.Expires) < time.Second { // passes end in whole seconds
 		return Claim{}, ErrNotDue
 	}
-	v, err := place.ParseVisitor(held.Visitor)
-	if err != nil || !r.renewals.first(held.ID, r.deps.Clock.Now()) {
+	v, err := place.ParseVisitor(used.Visitor)
+	if err != nil || !r.renewals.first(used.ID, r.deps.Clock.Now()) {
 		return Claim{}, ErrNotDue
 	}
-	got, err := r.queue.Renew(ctx, queue.Renewal{Visitor: v, Issued: held.Issued, Began: held.Began, Longest: longest})
+	got, err := r.queue.Renew(ctx, queue.Renewal{Visitor: v, Issued: used.Issued, Began: used.Began, Longest: longest})
 	if err != nil {
 		return Claim{}, err
 	}
 	if got.Again {
 		return Claim{}, ErrNotDue
 	}
-	return Claim{Issued: got.At, Expires: got.Expires, Began: held.Began}, nil
+	return Claim{Issued: got.At, Expires: got.Expires, Began: used.Began}, nil
 }
 
 // session is what a visitor may have a pass for. One who is given another for a

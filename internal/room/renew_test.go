@@ -27,7 +27,7 @@ func sliding(t *testing.T) (*edge, *counted, place.Visitor, Claim) {
 }
 
 // used is the pass of a session of which so much is left, by which it was given.
-func (e *edge) used(v place.Visitor, left time.Duration) Held {
+func (e *edge) used(v place.Visitor, left time.Duration) Used {
 	e.t.Helper()
 	now := e.Now()
 	member := v[:]
@@ -35,7 +35,7 @@ func (e *edge) used(v place.Visitor, left time.Duration) Held {
 		e.t.Fatal(err)
 	}
 	expires := now.Add(left)
-	return Held{Visitor: v.String(), ID: "a pass", Issued: expires.Add(-time.Minute), Expires: expires, Began: expires.Add(-time.Minute)}
+	return Used{Visitor: v.String(), ID: "a pass", Issued: expires.Add(-time.Minute), Expires: expires, Began: expires.Add(-time.Minute)}
 }
 
 func TestASessionIsRenewedInTheSecondHalfOfItsPassAndOnce(t *testing.T) {
@@ -75,7 +75,7 @@ func TestWhatCannotBeRenewedCostsNoCall(t *testing.T) {
 	t.Parallel()
 	e, c, v, _ := sliding(t)
 	held := e.used(v, 20*time.Second)
-	quiet := func(why string, held Held) {
+	quiet := func(why string, held Used) {
 		t.Helper()
 		if _, err := e.Renew(t.Context(), held); !errors.Is(err, ErrNotDue) || c.renewals.Load() != 0 {
 			t.Errorf("%s: %v, %d calls", why, err, c.renewals.Load())
