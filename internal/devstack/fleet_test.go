@@ -58,6 +58,31 @@ func TestAReplicaTakesOverTheKeysOfAKilledClusterMaster(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrittenInAFreezeIsLostWithItsMaster(t *testing.T) {
+	t.Parallel()
+	for name, servers := range map[string]devstack.Fleet{"sentinel": devstack.Sentinel(t), "cluster": devstack.Cluster(t)} {
+		var master string
+		switch s := servers.(type) {
+		case *devstack.SentinelServers:
+			master, _ = s.Master(t.Context())
+		case *devstack.ClusterServers:
+			master, _ = s.MasterOf(t.Context(), "k")
+		}
+		write(t, master, "k", "kept")
+		thaw := servers.Freeze("k")
+		rdb := redis.NewClient(&redis.Options{Addr: master})
+		if err := rdb.Set(t.Context(), "k", "lost", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		_ = rdb.Close()
+		killed := servers.KillMaster("k")
+		thaw()
+		if got := read(t, servers.AwaitMaster("k", killed), "k"); got != "kept" {
+			t.Errorf("%s: the new master has %q", name, got)
+		}
+	}
+}
+
 // write writes, and waits until a replica has it: what it has not is lost with
 // its master.
 func write(t *testing.T, addr, key, value string) {

@@ -98,7 +98,7 @@ func (s *SentinelDaemon) build(ctx context.Context, program string, user *syscal
 func (s *SentinelDaemon) watch(n *node, master int) ([]string, error) {
 	path := filepath.Join(n.dir, "sentinel.conf")
 	conf := fmt.Sprintf("sentinel monitor %[1]s %[2]s %[3]d %[4]d\nsentinel down-after-milliseconds %[1]s %[5]s\n"+
-		"sentinel failover-timeout %[1]s 5000\n", sentinelMaster, loopback, master, sentinelQuorum, downAfter)
+		"sentinel failover-timeout %[1]s 2000\n", sentinelMaster, loopback, master, sentinelQuorum, downAfter)
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		return nil, fmt.Errorf("writing a sentinel's configuration: %w", err)
 	}

@@ -50,8 +50,8 @@ type Fleet interface {
 	// KillMaster ends the server that serves the key at once, as a power cut
 	// would, and returns its address.
 	KillMaster(key string) (killed string)
-	// Freeze stops whoever would take over from that server, so that what it
-	// writes from now on is lost with it. Thaw before it is given up itself.
+	// Freeze cuts off whoever would take over from that server, so that what it
+	// writes from now on is lost with it. Thaw when it is killed.
 	Freeze(key string) (thaw func())
 	// AwaitMaster waits until another server than old serves the key.
 	AwaitMaster(key, old string) (master string)
@@ -116,7 +116,8 @@ func (c *ClusterServers) Start(addr string) {
 	check(c.tb, c.ClusterDaemon.Start(c.tb.Context(), addr))
 }
 
-// freeze pauses the replicas of a master.
+// freeze pauses the replicas of a master and hangs up on them: what is on its way
+// to a paused one would be read when it goes on.
 func (all nodes) freeze(tb testing.TB, master string) (thaw func()) {
 	tb.Helper()
 	var frozen []*node
@@ -126,8 +127,10 @@ func (all nodes) freeze(tb testing.TB, master string) (thaw func()) {
 			frozen = append(frozen, n)
 		}
 	}
-	if len(frozen) == 0 {
-		tb.Fatalf("%s has no replica", master)
+	rdb := asking(master)
+	defer func() { _ = rdb.Close() }()
+	if n, err := rdb.ClientKillByFilter(tb.Context(), "TYPE", "replica").Result(); err != nil || int(n) != len(frozen) || n == 0 {
+		tb.Fatalf("%s hung up on %d of its %d replicas: %v", master, n, len(frozen), err)
 	}
 	return func() {
 		for _, n := range frozen {

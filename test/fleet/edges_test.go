@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	room = "arena"
+	arena = "arena"
 	// The file's rate and the operator's. The second is the higher, so that it bounds
 	// every admission, whichever is in force.
 	fileRate, orderedRate = 8, 10
@@ -68,7 +68,7 @@ func startEdges(t *testing.T, redis string) edges {
 	}
 	respond "inside {http.request.header.Waitroom-Visitor}"
 }
-`, e.admin, redis, keys, e.fans, room, fileRate)
+`, e.admin, redis, keys, e.fans, arena, fileRate)
 		if err := os.WriteFile(e.caddyfile, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

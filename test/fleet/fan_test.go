@@ -79,7 +79,7 @@ func (f *fan) ask(ctx context.Context, method, edge, path string) (code int, s s
 func (f *fan) join(ctx context.Context, edge string) error {
 	var last string
 	for range 50 {
-		code, s, body, err := f.ask(ctx, http.MethodPost, edge, "/.waitroom/"+room+"/join")
+		code, s, body, err := f.ask(ctx, http.MethodPost, edge, "/.waitroom/"+arena+"/join")
 		if err == nil && (code == http.StatusCreated || code == http.StatusOK) {
 			f.visitor, err = place.ParseVisitor(s.Visitor)
 			return err
@@ -103,7 +103,7 @@ func (f *fan) wait(ctx context.Context, all edges, first int) {
 
 // listen reads one stream, and says whether the waiting is over.
 func (f *fan) listen(ctx context.Context, edge string) (over bool) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, edge+"/.waitroom/"+room+"/stream", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, edge+"/.waitroom/"+arena+"/stream", nil)
 	if err != nil {
 		return false
 	}
@@ -175,7 +175,7 @@ func (f *fan) hear(event string, data []byte) (over bool) {
 func (f *fan) claim(ctx context.Context, one, another func() string) error {
 	var last string
 	for range 200 { // while Redis is away, or an edge
-		code, s, body, err := f.ask(ctx, http.MethodPost, one(), "/.waitroom/"+room+"/claim")
+		code, s, body, err := f.ask(ctx, http.MethodPost, one(), "/.waitroom/"+arena+"/claim")
 		if err == nil && code == http.StatusOK {
 			return f.enter(ctx, another)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
 )
 
-// claimWithin is that of the edges' file; a turn in Redis ends so long after its admission.
+// claimWithin is that of every room here; a turn in Redis ends so long after its admission.
 const claimWithin = 5 * time.Minute
 
 // ledger watches a room in Redis from outside of the edges: whose turn came when.
@@ -24,11 +24,11 @@ type ledger struct {
 	keys rediskey.Room
 
 	mu    sync.Mutex
-	turns map[place.Visitor]time.Time // guarded by mu; when each was admitted, by Redis' clock
+	turns map[place.Visitor]time.Time // guarded by mu; when each was admitted first, by Redis' clock
 	again []place.Visitor             // admitted a second time
 }
 
-func watch(t *testing.T, rdb redis.UniversalClient) *ledger {
+func watch(t *testing.T, rdb redis.UniversalClient, room string) *ledger {
 	l := &ledger{rdb: rdb, keys: rediskey.For(room), turns: map[place.Visitor]time.Time{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var loop sync.WaitGroup
@@ -51,10 +51,11 @@ func (l *ledger) look(ctx context.Context) {
 	for _, turn := range turns {
 		v := place.Visitor([]byte(turn.Member.(string)))
 		at := time.UnixMilli(int64(turn.Score)).Add(-claimWithin)
-		if before, there := l.turns[v]; there && !before.Equal(at) {
+		if before, there := l.turns[v]; !there {
+			l.turns[v] = at
+		} else if !before.Equal(at) && !slices.Contains(l.again, v) {
 			l.again = append(l.again, v)
 		}
-		l.turns[v] = at
 	}
 }
 

@@ -65,7 +65,7 @@ func newSale(t *testing.T, url string, redis devstack.Fleet) *sale {
 	}
 	t.Cleanup(func() { _ = rdb.Close() })
 	s := &sale{t: t, redis: redis, rdb: rdb, edges: startEdges(t, url), scores: map[place.Visitor]place.Score{}}
-	s.ledger = watch(t, rdb)
+	s.ledger = watch(t, rdb, arena)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.ctx = ctx
 	t.Cleanup(func() { cancel(); s.doing.Wait() })
@@ -95,11 +95,11 @@ func (s *sale) ordersActEverywhere() {
 		args []string
 		acts func(report) bool
 	}{
-		{[]string{"message", room, "Doors open soon."}, func(r report) bool { return r.Message == "Doors open soon." }},
-		{[]string{"rate", room, fmt.Sprintf("%d/s", orderedRate)}, func(r report) bool { return r.Rate == orderedRate }},
-		{[]string{"pause", room}, func(r report) bool { return r.State == "paused" }},
-		{[]string{"resume", room}, func(r report) bool { return r.State == "open" }},
-		{[]string{"pause", room}, func(r report) bool { return r.State == "paused" }},
+		{[]string{"message", arena, "Doors open soon."}, func(r report) bool { return r.Message == "Doors open soon." }},
+		{[]string{"rate", arena, fmt.Sprintf("%d/s", orderedRate)}, func(r report) bool { return r.Rate == orderedRate }},
+		{[]string{"pause", arena}, func(r report) bool { return r.State == "paused" }},
+		{[]string{"resume", arena}, func(r report) bool { return r.State == "open" }},
+		{[]string{"pause", arena}, func(r report) bool { return r.State == "paused" }},
 	} {
 		s.edges[i%3].order(order.args...)
 		given := time.Now()
@@ -122,7 +122,7 @@ func (s *sale) oneQueue() {
 	for i, f := range order {
 		for _, e := range s.edges {
 			eventually.Holds(s.t, "the position is the same at every edge", func() bool {
-				_, status, _, err := f.ask(s.ctx, "GET", e.fans, "/.waitroom/"+room+"/status")
+				_, status, _, err := f.ask(s.ctx, "GET", e.fans, "/.waitroom/"+arena+"/status")
 				return err == nil && status.Position == i+1 && status.Visitor == f.visitor.String()
 			})
 		}
@@ -136,11 +136,11 @@ func (s *sale) oneQueue() {
 			return at == "" || position == 0 || message != "Doors open soon."
 		})
 	})
-	s.edges[1].order("message", room, "We begin.")
+	s.edges[1].order("message", arena, "We begin.")
 	eventually.Within(s.t, actsWithin, "every fan reads the new message", func() bool {
 		return !slices.ContainsFunc(s.fans, func(f *fan) bool { _, _, message := f.seen(); return message != "We begin." })
 	})
-	s.edges[2].order("resume", room)
+	s.edges[2].order("resume", arena)
 }
 
 // comes lets n more fans join, at all edges that run.
@@ -274,7 +274,7 @@ func (f *fan) isAdmitted() bool {
 // another serves it the sale goes on.
 func (s *sale) failover() {
 	s.remember()
-	key := rediskey.For(room).Queue
+	key := rediskey.For(arena).Queue
 	before := len(s.fans)
 	killed := s.redis.KillMaster(key)
 	s.comes(12) // while there is no Redis
