@@ -81,17 +81,30 @@ func (s *SentinelDaemon) build(ctx context.Context, program string, user *syscal
 	if err := s.servers.startAll(ctx); err != nil {
 		return err
 	}
-	if err := s.sentinels.startAll(ctx); err != nil {
-		s.servers.stop()
-		return err
+	master := servers[0]
+	err := await(ctx, "the replicas are in step", func(ctx context.Context) bool { return s.inStep(ctx, master) })
+	if err == nil { // sentinels ask a master for its replicas at their start, and then only every ten seconds
+		err = s.sentinels.startAll(ctx)
 	}
-	if err := await(ctx, "the sentinels know each other and a replica", s.ready); err != nil {
+	if err == nil {
+		err = await(ctx, "the sentinels know each other and the replicas", s.ready)
+	}
+	if err != nil {
 		err = fmt.Errorf("%w; the logs:\n%s", err, s.Log())
 		s.servers.stop()
 		s.sentinels.stop()
-		return err
 	}
-	return nil
+	return err
+}
+
+// inStep says whether every other server is a replica that has all its master has.
+func (s *SentinelDaemon) inStep(ctx context.Context, master int) bool {
+	for addr, n := range s.servers {
+		if n.port != master && !inStep(ctx, addr) {
+			return false
+		}
+	}
+	return true
 }
 
 // watch writes a sentinel's configuration, which it will rewrite itself.
@@ -105,20 +118,11 @@ func (s *SentinelDaemon) watch(n *node, master int) ([]string, error) {
 	return []string{path, "--sentinel"}, own(n.user, n.dir, 0o700)
 }
 
-// ready says whether every sentinel knows the others and a replica in step.
+// ready says whether every sentinel knows the others and every replica.
 func (s *SentinelDaemon) ready(ctx context.Context) bool {
 	for addr := range s.sentinels {
 		state, err := askSentinel(ctx, addr, "MASTER")
 		if err != nil || state["num-other-sentinels"] != fmt.Sprint(sentinels-1) || state["num-slaves"] != fmt.Sprint(len(s.servers)-1) {
-			return false
-		}
-	}
-	master, err := s.Master(ctx)
-	if err != nil {
-		return false
-	}
-	for addr := range s.servers {
-		if addr != master && !inStep(ctx, addr) {
 			return false
 		}
 	}

@@ -113,8 +113,9 @@ func TestCallsFailInTimeDuringAFailoverAndSucceedSoonAfter(t *testing.T) {
 				}
 				return true
 			})
-			killed := servers.KillMaster(rooms[0])
+			killed, lost := servers.KillMaster(rooms[0]), time.Now()
 			servers.AwaitMaster(rooms[0], killed)
+			t.Logf("another master after %v", time.Since(lost).Round(10*time.Millisecond))
 			before := map[string]int64{}
 			for key, c := range callers {
 				before[key] = c.answered.Load()
@@ -127,6 +128,7 @@ func TestCallsFailInTimeDuringAFailoverAndSucceedSoonAfter(t *testing.T) {
 				}
 				return true
 			})
+			t.Logf("every room is served after %v", time.Since(lost).Round(10*time.Millisecond))
 			stop()
 			if callers[rooms[0]].failed.Load() == 0 {
 				t.Error("nothing failed: the test has not seen a failover")

@@ -32,6 +32,7 @@ const (
 	// dialPatience is shorter: within a site a connection is there at once or not at all.
 	dialPatience = 100 * time.Millisecond
 	defaultPort  = "6379"
+	sentinelPort = "26379"
 )
 
 // The client prints each failed dial to stderr by itself, which during an outage is
@@ -136,12 +137,16 @@ func several(scheme, address string) (*redis.UniversalOptions, error) {
 	if secure { // the name to check is that of whichever server is dialled
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+	port := defaultPort
+	if scheme == "redis-sentinel" {
+		port = sentinelPort
+	}
 	for host := range strings.SplitSeq(hosts, ",") {
 		if host == "" {
 			return nil, fmt.Errorf("%s has an empty host: write %s://host1,host2,host3", scheme, scheme)
 		}
 		if !strings.Contains(host, ":") {
-			host += ":" + defaultPort
+			host += ":" + port
 		}
 		o.Addrs = append(o.Addrs, host)
 	}

@@ -17,11 +17,11 @@ func TestEveryKindOfAddressIsUnderstood(t *testing.T) {
 		user    string
 		secret  string
 	}{
-		"redis://127.0.0.1:6379/3":                          {addrs: []string{"127.0.0.1:6379"}, db: 3},
-		"redis://bob:p%40ss@cache:7000":                     {addrs: []string{"cache:7000"}, user: "bob", secret: "p@ss"},
-		"unix:///run/redis.sock?db=2":                       {addrs: []string{"/run/redis.sock"}, db: 2},
-		"redis-cluster://a,b:7001,c":                        {addrs: []string{"a:6379", "b:7001", "c:6379"}, cluster: true},
-		"redis-sentinel://u:p%3Aw@s1:26379,s2:26379/tick/1": {addrs: []string{"s1:26379", "s2:26379"}, master: "tick", db: 1, user: "u", secret: "p:w"},
+		"redis://127.0.0.1:6379/3":                   {addrs: []string{"127.0.0.1:6379"}, db: 3},
+		"redis://bob:p%40ss@cache:7000":              {addrs: []string{"cache:7000"}, user: "bob", secret: "p@ss"},
+		"unix:///run/redis.sock?db=2":                {addrs: []string{"/run/redis.sock"}, db: 2},
+		"redis-cluster://a,b:7001,c":                 {addrs: []string{"a:6379", "b:7001", "c:6379"}, cluster: true},
+		"redis-sentinel://u:p%3Aw@s1,s2:7000/tick/1": {addrs: []string{"s1:26379", "s2:7000"}, master: "tick", db: 1, user: "u", secret: "p:w"},
 	} {
 		o, err := Parse(address)
 		if err != nil {

@@ -17,6 +17,14 @@ import (
 // claimWithin is that of every room here; a turn in Redis ends so long after its admission.
 const claimWithin = 5 * time.Minute
 
+const (
+	// unseenFor is how long a fan who was told of its turn waits for the ledger.
+	unseenFor = 2 * time.Second
+	// mostUnseen is how many turns a failover may lose before the ledger has seen
+	// them: those of a tick or two.
+	mostUnseen = 6
+)
+
 // ledger watches a room in Redis from outside of the edges: whose turn came when.
 // Fans claim only what it has seen, so nothing is missed.
 type ledger struct {

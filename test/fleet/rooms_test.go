@@ -104,13 +104,20 @@ func (g *guest) live(ctx context.Context, l *ledger, parked bool) {
 	if parked {
 		go g.listen(ctx, stream)
 	}
+	var told time.Time
 	for ctx.Err() == nil {
 		r := g.rooms[g.at%len(g.rooms)]
 		if !parked {
 			g.at++ // another edge with every request
 			g.poll(ctx, r)
 		}
-		if told := r.View().Passed(g.token().Score); told && l.has(g.tok.Visitor) && g.claim(ctx, r) {
+		if !r.View().Passed(g.token().Score) {
+			told = time.Time{}
+		} else if told.IsZero() {
+			told = time.Now()
+		}
+		// The ledger is to see the turn before it is used up, unless it is lost.
+		if seen := l.has(g.token().Visitor); !told.IsZero() && (seen || time.Since(told) > unseenFor) && g.claim(ctx, r) {
 			return
 		}
 		pause(ctx, 50*time.Millisecond)
@@ -166,7 +173,7 @@ func (g *guest) claim(ctx context.Context, r *room.Room) (over bool) {
 	defer g.mu.Unlock()
 	switch {
 	case err == nil:
-		if !got.Again {
+		if !got.Again || g.passes == 0 { // the answer to an earlier claim may have been lost
 			g.passes++
 		}
 		return true
@@ -279,7 +286,7 @@ func (n *night) end() {
 	admissions := n.ledger.inOrder(scoresOf(n.guests))
 	checkOrder(n.t, admissions)
 	checkRate(n.t, admissions, 20, 5)
-	if len(admissions) != len(n.guests) {
+	if unseen := len(n.guests) - len(admissions); unseen < 0 || unseen > mostUnseen {
 		n.t.Errorf("%d fans, %d admissions", len(n.guests), len(admissions))
 	}
 	for i, g := range n.guests {
