@@ -66,6 +66,8 @@ func (d *drawnRoom) serve(t *testing.T) (site string) {
 			_, _ = w.Write(d.text)
 		case "/.waitroom/arena/draw/cohort":
 			_, _ = w.Write(d.file)
+		case "/.waitroom/club/draw":
+			_, _ = w.Write(d.text) // that of another room
 		case "/.waitroom/endless/draw":
 			for range 100 {
 				_, _ = w.Write(make([]byte, 1<<10))
@@ -227,7 +229,8 @@ func TestADrawThatCannotBeVerifiedSaysWhy(t *testing.T) {
 		{[]string{"tickets.example.com"}, "is no site"},
 		{[]string{site, "--score", "5"}, "--score needs --visitor"},
 		{[]string{site, "--visitor", "somebody"}, "22 letters"},
-		{[]string{site, "--room", "club"}, "404 Not Found: This room has no draw.[2J"},
+		{[]string{site, "--room", "hall"}, "404 Not Found: This room has no draw.[2J"},
+		{[]string{site, "--room", "club"}, `answers for room "club" with the draw of room "arena"`},
 		{[]string{site, "--room", "endless"}, "longer than the 65536 bytes"},
 		{[]string{site, "--before", kept(t, "kept.json", []byte("{}"))}, "the record from before"},
 		{[]string{"--record", kept(t, "early.json", early), "--cohort", cohort}, "the lobby ends at 2026-12-01 10:00:00 UTC. Keep a copy"},
