@@ -61,6 +61,46 @@ func (b *Board) younger(s place.Score) bool {
 	return place.LiveTime(s).After(b.made)
 }
 
+// Merge is the board of a room that is split, from those of its parts. It is as
+// good as theirs: the place at a rank below Exact is below it in its own part too,
+// and ranks that are each within 0.1 % are so together. It is as old as the oldest.
+func Merge(parts ...*Board) *Board {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	m := new(Board)
+	next, left := make([]int, len(parts)), 0
+	for i, p := range parts {
+		m.waiting += p.waiting
+		left += len(p.scores)
+		if i == 0 || p.made.Before(m.made) {
+			m.made = p.made
+		}
+	}
+	m.ranks, m.scores = make([]uint32, 0, left), make([]place.Score, 0, left)
+	for ; left > 0; left-- {
+		low := -1
+		for i, p := range parts {
+			if next[i] < len(p.scores) && (low < 0 || p.scores[next[i]] < parts[low].scores[next[low]]) {
+				low = i
+			}
+		}
+		// Ahead of this score is in each part what is ahead of the first entry there
+		// that is not lower.
+		var ahead uint32
+		for i, p := range parts {
+			if next[i] < len(p.ranks) {
+				ahead += p.ranks[next[i]]
+			} else {
+				ahead += uint32(p.waiting)
+			}
+		}
+		m.ranks, m.scores = append(m.ranks, ahead), append(m.scores, parts[low].scores[next[low]])
+		next[low]++
+	}
+	return m
+}
+
 // The encoding, big-endian, made by board.lua:
 //
 //	version 1 | made, unix ms 8 | waiting 8 | first score 8 | then for each further entry

@@ -60,6 +60,37 @@ func TestAPositionIsExactForTheFirstThousandAndCloseBeyond(t *testing.T) {
 	}
 }
 
+func TestPartsMergeIntoABoardThatIsAsGoodAsTheirs(t *testing.T) {
+	for _, n := range []int{1, 3, 999, 1500, 4001, 300_000} {
+		all := scores(n)
+		parts := make([][]place.Score, 4)
+		for _, s := range all {
+			at := int(uint64(s)*0x9e3779b97f4a7c15>>40) % 7 % len(parts) // uneven
+			parts[at] = append(parts[at], s)
+		}
+		boards := make([]*Board, len(parts))
+		for i, part := range parts {
+			var err error
+			if boards[i], err = Decode(encode(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := Merge(boards...)
+		if b.Waiting() != n {
+			t.Fatalf("%d wait of %d", b.Waiting(), n)
+		}
+		for i, s := range all {
+			got, want := b.Position(s), i+1
+			if i <= Exact && got != want || got < want || float64(got-want) > 0.001*float64(want) {
+				t.Fatalf("of %d: place %d has position %d", n, i, got)
+			}
+		}
+		if got := b.Position(all[n-1] + 1); got != n+1 {
+			t.Fatalf("behind the last: %d", got)
+		}
+	}
+}
+
 // Thousands join between two boards. All of them are behind the last that the
 // picture knows, and none of them may be told to be the next.
 func TestAPlaceThatIsYoungerThanTheBoardHasNoPositionYet(t *testing.T) {
