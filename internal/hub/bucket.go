@@ -1,9 +1,6 @@
 package hub
 
-import (
-	"math"
-	"sync"
-)
+import "sync"
 
 // wheelSize is the number of steps in one pace: a fan belongs to one bucket and
 // gets a line when its step comes, so writes are spread evenly over the pace.
@@ -28,15 +25,11 @@ type slot struct {
 // looking for those the front has passed reads 8 bytes a fan.
 type bucket struct {
 	mu     sync.Mutex
-	lowest uint64 // no score here is below it; guarded by mu
-	scores []uint64
+	scores []uint64 // guarded by mu, as are the slots
 	slots  []slot
 }
 
 func (b *bucket) addLocked(fan Fan, to sink) {
-	if len(b.slots) == 0 || fan.Score < b.lowest {
-		b.lowest = fan.Score
-	}
 	b.scores = append(b.scores, fan.Score)
 	b.slots = append(b.slots, slot{to: to, visitor: fan.Visitor, shown: fan.Shown})
 }
@@ -65,20 +58,31 @@ func (b *bucket) remove(to sink) bool {
 	return false
 }
 
-// eachLocked calls f for every fan at or below limit; f says whether to keep it.
-func (b *bucket) eachLocked(limit uint64, f func(fan Fan, s *slot) (keep bool)) {
-	if len(b.slots) == 0 || b.lowest > limit {
-		return
-	}
-	lowest := uint64(math.MaxUint64)
+// eachLocked calls f for every fan whose score is due (nil: for everybody); f says
+// whether to keep it.
+func (b *bucket) eachLocked(due func(score uint64) bool, f func(fan Fan, s *slot) (keep bool)) {
 	for i := 0; i < len(b.slots); {
 		score, s := b.scores[i], &b.slots[i]
-		if score <= limit && !f(Fan{Visitor: s.visitor, Score: score, Shown: s.shown}, s) {
+		if (due == nil || due(score)) && !f(Fan{Visitor: s.visitor, Score: score, Shown: s.shown}, s) {
 			b.removeLocked(i)
 			continue
 		}
-		lowest = min(lowest, score)
 		i++
 	}
-	b.lowest = lowest
+}
+
+func (b *bucket) rescore(score func(visitor [16]byte, old uint64) uint64) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.slots {
+		old := b.scores[i]
+		if b.scores[i] = score(b.slots[i].visitor, old); b.scores[i] == old {
+			continue
+		}
+		changed = true
+		if stream, ok := b.slots[i].to.(*stream); ok {
+			stream.score.Store(b.scores[i])
+		}
+	}
+	return changed
 }

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"math"
 	"strconv"
 	"time"
 )
@@ -23,7 +22,7 @@ func (h *Hub) Close(ctx context.Context, spread time.Duration) error {
 	for i := range h.wheel {
 		b := &h.wheel[i]
 		b.mu.Lock()
-		b.eachLocked(math.MaxUint64, h.sayGoodbye)
+		b.eachLocked(nil, h.sayGoodbye)
 		b.mu.Unlock()
 	}
 	h.stopOnce.Do(func() { close(h.stop) })

@@ -59,8 +59,8 @@ type Hub struct {
 	parked, streams              atomic.Int64
 	lines, stuck, left, finished atomic.Uint64
 
-	front     atomic.Uint64 // highest score that Passed was told
-	everybody atomic.Bool   // Broadcast was called since the loop last looked
+	passed    atomic.Pointer[func(score uint64) bool] // as Passed was told, until the loop looks
+	everybody atomic.Bool                             // Broadcast was called since the loop last looked
 	urgent    chan struct{}
 	repace    chan struct{}
 
@@ -118,18 +118,23 @@ func (h *Hub) SetPace(pace time.Duration) {
 	}
 }
 
-// Passed says that every place at or below front has had its turn: fans there
-// get their line at once.
-func (h *Hub) Passed(front uint64) {
-	for {
-		old := h.front.Load()
-		if front <= old {
-			return
-		}
-		if h.front.CompareAndSwap(old, front) {
-			signal(h.urgent)
-			return
-		}
+// Passed says whose turn has come: fans whose scores it is true of get their line at
+// once. It is called from the hub's loop for every fan who waits here, and must do
+// nothing but compare.
+func (h *Hub) Passed(passed func(score uint64) bool) {
+	h.passed.Store(&passed)
+	signal(h.urgent)
+}
+
+// Rescore gives fans other scores, as after a draw; if there were any, everybody gets
+// a line. Fans who come in meanwhile come with theirs.
+func (h *Hub) Rescore(score func(visitor [16]byte, old uint64) uint64) {
+	changed := false
+	for i := range h.wheel {
+		changed = h.wheel[i].rescore(score) || changed
+	}
+	if changed {
+		h.Broadcast()
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"log"
-	"math"
 	"net"
 	"net/http"
 	"os"
@@ -146,7 +145,7 @@ func BenchmarkPush(b *testing.B) {
 	w := writer{hub: h}
 	for b.Loop() {
 		for i := range h.wheel {
-			w.visit(&h.wheel[i], s, math.MaxUint64)
+			w.visit(&h.wheel[i], s, nil)
 		}
 		b.StopTimer()
 		for _, fd := range fds {

@@ -157,6 +157,8 @@ func (v *venue) left(t *testing.T) [16]byte {
 	}
 }
 
+func upTo(front uint64) func(uint64) bool { return func(score uint64) bool { return score <= front } }
+
 func TestTheFirstLineComesAtOnceAfterTheHead(t *testing.T) {
 	t.Parallel()
 	v := newVenue(t, Config{})
@@ -223,7 +225,7 @@ func TestAFanIsToldAtOnceWhenTheFrontPasses(t *testing.T) {
 	v := newVenue(t, Config{})
 	first, second := v.enter(t, Fan{Visitor: id(1), Score: 10}), v.enter(t, Fan{Visitor: id(2), Score: 20})
 	v.sketch.front.Store(10)
-	v.Passed(10) // the clock does not move
+	v.Passed(upTo(10)) // the clock does not move
 	if got := first.data(); got != "admitted" {
 		t.Fatal(got)
 	}
@@ -235,9 +237,33 @@ func TestAFanIsToldAtOnceWhenTheFrontPasses(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	v.sketch.front.Store(20)
-	v.Passed(20)
+	v.Passed(upTo(20))
 	if got := second.data(); got != "admitted" {
 		t.Fatal(got)
+	}
+}
+
+func TestAFanWhoIsDrawnIsDueByTheDrawnScore(t *testing.T) {
+	t.Parallel()
+	v := newVenue(t, Config{})
+	drawn, other := v.enter(t, Fan{Visitor: id(1), Score: 900}), v.enter(t, Fan{Visitor: id(2), Score: 800})
+	v.Rescore(func(visitor [16]byte, old uint64) uint64 {
+		if visitor == id(1) {
+			return 5
+		}
+		return old
+	})
+	v.sketch.front.Store(5)
+	v.Passed(upTo(5))
+	for drawn.data() != "admitted" { // the line about the draw comes first
+	}
+	v.idle(t)
+	if s := v.Stats(); s.Finished != 1 || s.Parked != 1 {
+		t.Fatalf("%+v", s)
+	}
+	v.sketch.front.Store(800)
+	v.Passed(upTo(800))
+	for other.data() != "admitted" {
 	}
 }
 
@@ -478,7 +504,7 @@ func TestNothingIsLostWhenFansComeAndGoInCrowds(t *testing.T) {
 				if j%2 == 0 {
 					_ = fan.Close()
 				}
-				v.Passed(uint64(j / 4))
+				v.Passed(upTo(uint64(j / 4)))
 				v.Broadcast()
 				v.clock.Advance(50 * time.Millisecond)
 			}

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"math"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/clock"
@@ -38,7 +37,7 @@ func (h *Hub) loop(ticker clock.Ticker, began time.Time) {
 			turned = turned.Add(time.Duration(due) * step)
 			pic := h.render.Picture()
 			for range min(due, wheelSize) {
-				w.visit(&h.wheel[at], pic, math.MaxUint64)
+				w.visit(&h.wheel[at], pic, nil)
 				at = (at + 1) % wheelSize
 			}
 		}
@@ -52,23 +51,28 @@ type writer struct {
 	buf []byte
 }
 
-// urgent writes to those the front has passed, or to everybody.
+// urgent writes to those whose turn has come, or to everybody.
 func (w *writer) urgent() {
-	limit := w.hub.front.Load()
-	if w.hub.everybody.Swap(false) {
-		limit = math.MaxUint64
+	passed, everybody := w.hub.passed.Swap(nil), w.hub.everybody.Swap(false)
+	var due func(uint64) bool
+	switch {
+	case everybody:
+	case passed != nil:
+		due = *passed
+	default:
+		return
 	}
 	pic := w.hub.render.Picture()
 	for i := range w.hub.wheel {
-		w.visit(&w.hub.wheel[i], pic, limit)
+		w.visit(&w.hub.wheel[i], pic, due)
 	}
 }
 
-// visit gives every fan of a bucket at or below limit a line.
-func (w *writer) visit(b *bucket, pic Picture, limit uint64) {
+// visit gives every fan of a bucket that is due a line.
+func (w *writer) visit(b *bucket, pic Picture, due func(score uint64) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.eachLocked(limit, func(fan Fan, s *slot) bool {
+	b.eachLocked(due, func(fan Fan, s *slot) bool {
 		if stream, ok := s.to.(*stream); ok {
 			stream.wake() // it renders for itself
 			return true

@@ -59,7 +59,7 @@ func (h *Hub) Park(hijack func() (net.Conn, error), head []byte, fan Fan) error 
 	fan.Shown = shown
 	b.addLocked(fan, to)
 	if h.draining.Load() { // the drain may have been here already
-		b.eachLocked(^uint64(0), h.sayGoodbye)
+		b.eachLocked(nil, h.sayGoodbye)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,7 +31,10 @@ type responseStream struct {
 }
 
 // stream is the slot of a goroutine stream.
-type stream struct{ woken chan struct{} }
+type stream struct {
+	woken chan struct{}
+	score atomic.Uint64
+}
 
 func (s *stream) wake() { signal(s.woken) }
 
@@ -73,6 +77,7 @@ func (connStream) Flush() error { return nil }
 // kinds of connection are due at the same times.
 func (h *Hub) run(ctx context.Context, w StreamWriter, head []byte, fan Fan) {
 	s := &stream{woken: make(chan struct{}, 1)}
+	s.score.Store(fan.Score)
 	b := h.bucketFor()
 	b.mu.Lock()
 	b.addLocked(fan, s)
@@ -88,6 +93,7 @@ func (h *Hub) run(ctx context.Context, w StreamWriter, head []byte, fan Fan) {
 func (h *Hub) write(ctx context.Context, w StreamWriter, s *stream, head []byte, fan Fan) (gone bool) {
 	buf := head
 	for {
+		fan.Score = s.score.Load()
 		line, shown, last := appendLine(buf, h.render.Picture(), fan)
 		if h.draining.Load() {
 			line, last = h.appendGoodbye(buf), true

@@ -45,7 +45,7 @@ func TestAStreamIsToldTheSameThingsAtTheSameTimes(t *testing.T) {
 	v.clock.Advance(DefaultPace)
 	fan.data()
 	v.sketch.front.Store(9)
-	v.Passed(9)
+	v.Passed(upTo(9))
 	if got := fan.data(); got != "admitted" {
 		t.Fatal(got)
 	}
