@@ -2,11 +2,8 @@ package queue
 
 import (
 	"context"
-	_ "embed" // the script
 	"errors"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 )
@@ -15,11 +12,6 @@ import (
 // rate has no admission left at this moment, the cap is reached, or the room is
 // paused.
 var ErrNoRoom = errors.New("no room to go straight through")
-
-//go:embed lua/enter.lua
-var enterLua string
-
-var enterScript = redis.NewScript(prelude + enterLua)
 
 // Enter begins a session for a visitor who has no place, if nobody waits and rate
 // and cap have room. It takes what an admission by Tick would take, so that both
@@ -30,7 +22,11 @@ var enterScript = redis.NewScript(prelude + enterLua)
 // Its errors are ErrNoRoom, ErrNotYet for a visitor with a place or a turn, and
 // ErrUnavailable. When the answer was lost, asking again finds the session.
 func (q *Queue) Enter(ctx context.Context, v place.Visitor) (Claim, error) {
-	keys := []string{q.keys.Room, q.keys.Queue, q.keys.Turn, q.keys.Active}
+	if q.Shards() > 1 { // no script sees whether somebody waits in another shard
+		return Claim{}, ErrNoRoom
+	}
+	s := q.first()
+	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active, s.keys.Edges, s.keys.Unwell}
 	got, err := ints(q.eval(ctx, enterScript, keys, v[:]), 3)
 	if err != nil {
 		return Claim{}, unavailable("entering", err)

@@ -36,7 +36,7 @@ func TestAVisitorGoesStraightThroughWhileNobodyWaits(t *testing.T) {
 	if !again.Again || again.Expires != first.Expires {
 		t.Fatalf("%+v after %+v", again, first)
 	}
-	if claim, err := q.Claim(t.Context(), v); err != nil || !claim.Again || claim.Expires != first.Expires {
+	if claim, err := q.Claim(t.Context(), v, Vouch{}); err != nil || !claim.Again || claim.Expires != first.Expires {
 		t.Fatalf("%+v %v", claim, err)
 	}
 	if got := join(t, q, Entry{Visitor: v}); got.State != Active {
@@ -75,7 +75,7 @@ func TestQ6WhoGoesStraightThroughTakesFromTheSameBucketAndCap(t *testing.T) {
 	s.Rate, s.Per, s.Burst, s.Active = 1, time.Hour, 7, 100
 	q, _ := setup(t, s)
 	tick(t, q, NoLimit)
-	if err := q.rdb.HSet(t.Context(), q.keys.Room, "tokens", 7).Err(); err != nil {
+	if err := q.rdb.HSet(t.Context(), q.first().keys.Room, "tokens", 7).Err(); err != nil {
 		t.Fatal(err)
 	}
 	var in atomic.Int32
@@ -141,7 +141,7 @@ func TestAPausedOrUnknownRoomLetsNobodyThrough(t *testing.T) {
 	q, server := setup(t, fast)
 	tick(t, q, NoLimit)
 	enter(t, q, visitor(t))
-	if err := q.rdb.HSet(t.Context(), q.keys.Room, "tokens", 5).Err(); err != nil { // it is the pause that holds them up
+	if err := q.rdb.HSet(t.Context(), q.first().keys.Room, "tokens", 5).Err(); err != nil { // it is the pause that holds them up
 		t.Fatal(err)
 	}
 	if err := q.Pause(t.Context()); err != nil {

@@ -21,16 +21,16 @@ const (
 // Entry asks for a place.
 type Entry struct {
 	Visitor place.Visitor
-	// Score is that of a drawn place; 0 asks for a live one.
-	Score place.Score
-	// Deprioritised gives a place behind all others.
-	Deprioritised bool
+	Tier    place.Tier
+	// Draw is the id of the draw whose lobby the visitor comes into; 0 asks for a
+	// live place. Once that draw is frozen it is a live one all the same.
+	Draw int64
 }
 
 // Placing is what came of an Entry.
 type Placing struct {
 	State      State
-	Score      place.Score // 0 unless State is Waiting
+	Score      place.Score // 0 unless State is Waiting; that of everybody in the lobby until the draw
 	Generation uint32
 	Fresh      bool // the place is new; else it was there before
 	Position   int  // of a new live place, exact; 0 where it was not looked up
@@ -45,64 +45,73 @@ const MaxBatch = 512
 // place may have been given all the same; asking again finds it.
 func (q *Queue) Join(ctx context.Context, e Entry) (Placing, error) { return q.joins.join(ctx, e) }
 
-// JoinBatch is Join for many at once, in order, in calls of MaxBatch. On an
-// error some of them may have places.
+// JoinBatch is Join for many at once, in order, in calls of MaxBatch for each part of
+// the room. On an error some of them may have places.
 func (q *Queue) JoinBatch(ctx context.Context, entries []Entry) ([]Placing, error) {
-	out := make([]Placing, 0, len(entries))
-	for len(entries) > 0 {
-		n := min(len(entries), MaxBatch)
-		placings, err := q.joinSome(ctx, entries[:n])
-		if err != nil {
-			return nil, err
-		}
-		out, entries = append(out, placings...), entries[n:]
+	out := make([]Placing, len(entries))
+	parts := byShard(q, entries, func(e *Entry) place.Visitor { return e.Visitor })
+	err := q.each(func(i int, s *shard) error {
+		return eachBatch(parts[i], func(some []int) error { return q.joinSome(ctx, s, entries, some, out) })
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
-func (q *Queue) joinSome(ctx context.Context, entries []Entry) ([]Placing, error) {
-	args := make([]any, 0, 2*len(entries))
-	for i := range entries {
+// joinSome joins the entries at the given indexes and fills in what came of them.
+func (q *Queue) joinSome(ctx context.Context, s *shard, entries []Entry, some []int, out []Placing) error {
+	args := make([]any, 1, 1+2*len(some))
+	args[0] = s.known.arg()
+	for _, i := range some {
 		args = append(args, entries[i].Visitor[:], entries[i].kind())
 	}
-	keys := []string{q.keys.Room, q.keys.Queue, q.keys.Turn, q.keys.Active}
-	got, err := ints(q.eval(ctx, joinScript, keys, args...), 2)
+	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active}
+	got, err := ints(q.eval(ctx, joinScript, keys, args...), 4)
 	if err != nil {
-		return nil, unavailable("joining", err)
+		return unavailable("joining", err)
 	}
-	return placings(got, len(entries))
+	s.known.saw(uint32(got[0]), got[1])
+	placings, err := placings(got, len(some))
+	if err != nil {
+		return unavailable("joining", err)
+	}
+	for n, i := range some {
+		out[i] = placings[n]
+		if q.Shards() > 1 { // a rank in one part says nothing
+			out[i].Position = 0
+		}
+	}
+	return nil
 }
 
 // kind is the entry's kind as join.lua reads it.
-func (e *Entry) kind() any {
-	switch {
-	case e.Deprioritised:
-		return "D"
-	case e.Score == 0:
-		return "L"
-	default:
-		return strconv.FormatUint(uint64(e.Score), 10)
+func (e *Entry) kind() string {
+	tier := string('0' + byte(e.Tier))
+	if e.Draw == 0 {
+		return "L" + tier
 	}
+	return "U" + tier + ":" + strconv.FormatInt(e.Draw, 10)
 }
 
 // placings reads the reply of join.lua for n entries.
 func placings(got []int64, n int) ([]Placing, error) {
 	out := make([]Placing, n)
-	generation, base := uint32(got[0]), got[1]
+	generation, base := uint32(got[0]), got[2]
 	if base >= 0 {
-		if len(got) != 3 {
+		if len(got) != 4 {
 			return nil, errReply
 		}
 		for i := range out {
-			out[i] = Placing{Waiting, place.Score(base + int64(i)), generation, true, int(got[2]) + i + 1}
+			out[i] = Placing{Waiting, place.Score(base + int64(i)), generation, true, int(got[3]) + i + 1}
 		}
 		return out, nil
 	}
-	if len(got) != 2+2*n {
+	if len(got) != 3+2*n {
 		return nil, errReply
 	}
 	for i := range out {
-		state, score := got[2+2*i], place.Score(got[3+2*i])
+		state, score := got[3+2*i], place.Score(got[4+2*i])
 		switch state {
 		case 1, 2:
 			out[i] = Placing{State: Waiting, Score: score, Generation: generation, Fresh: state == 1}

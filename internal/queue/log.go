@@ -79,7 +79,7 @@ func isHash(s string) bool {
 
 // remember keeps where the log ended when it was last seen, so that a Redis which lost
 // it is caught by the next order.
-func (q *Queue) remember(h head) { q.known.Store(&h) }
+func (q *Queue) remember(h head) { q.logged.Store(&h) }
 
 // writer makes entries that follow a head.
 type writer struct {
@@ -134,7 +134,7 @@ func (q *Queue) Log(ctx context.Context, last int) (Log, error) {
 	var lines *redis.StringSliceCmd
 	var ends *redis.StringCmd
 	_, err := q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		lines, ends = p.LRange(ctx, q.keys.Log, int64(-last), -1), p.HGet(ctx, q.keys.Room, "log")
+		lines, ends = p.LRange(ctx, q.first().keys.Log, int64(-last), -1), p.HGet(ctx, q.first().keys.Room, "log")
 		return nil
 	})
 	if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns it bare
@@ -142,7 +142,7 @@ func (q *Queue) Log(ctx context.Context, last int) (Log, error) {
 	}
 	l := Log{Whole: last == 0, Head: ends.Val(), Lines: lines.Val()}
 	if h, ok := parseHead(l.Head); ok && h.number > 0 {
-		if known := q.known.Load(); known == nil || known.number < h.number {
+		if known := q.logged.Load(); known == nil || known.number < h.number {
 			q.remember(h)
 		}
 	}

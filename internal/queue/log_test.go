@@ -94,7 +94,7 @@ func TestSettingsThatAreInForceAlreadyLeaveNoEntry(t *testing.T) {
 func TestAnOrderThatCannotBeWrittenDownIsRefused(t *testing.T) {
 	q, server := setup(t, fast)
 	rdb := server.Client()
-	if err := errors.Join(rdb.Del(t.Context(), q.keys.Log).Err(), rdb.Set(t.Context(), q.keys.Log, "not a list", 0).Err()); err != nil {
+	if err := errors.Join(rdb.Del(t.Context(), q.first().keys.Log).Err(), rdb.Set(t.Context(), q.first().keys.Log, "not a list", 0).Err()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := q.Give(t.Context(), Order{What: WhatPause, By: operator}); !errors.Is(err, ErrUnavailable) {
@@ -181,7 +181,7 @@ func TestTheLogIsBoundedAndStaysWhole(t *testing.T) {
 		w.add(WhatPause, nil, nil, nil)
 	}
 	rdb := server.Client()
-	if err := errors.Join(rdb.RPush(t.Context(), q.keys.Log, w.lines).Err(), rdb.HSet(t.Context(), q.keys.Room, "log", w.head.String()).Err()); err != nil {
+	if err := errors.Join(rdb.RPush(t.Context(), q.first().keys.Log, w.lines).Err(), rdb.HSet(t.Context(), q.first().keys.Room, "log", w.head.String()).Err()); err != nil {
 		t.Fatal(err)
 	}
 	give(t, q, Order{What: WhatResume, By: operator})
@@ -209,13 +209,13 @@ func TestALogThatWasLostBeginsAnewAndSaysSo(t *testing.T) {
 func TestALogThatWentBackInTimeSaysSo(t *testing.T) {
 	q, server := setup(t, fast)
 	rdb := server.Client()
-	before, err := rdb.HGet(t.Context(), q.keys.Room, "log").Result()
+	before, err := rdb.HGet(t.Context(), q.first().keys.Room, "log").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
 	lost := give(t, q, Order{What: WhatPause, By: operator})
 	// A replica that had not heard of the order takes over.
-	if err := errors.Join(rdb.RPop(t.Context(), q.keys.Log).Err(), rdb.HSet(t.Context(), q.keys.Room, "log", before).Err()); err != nil {
+	if err := errors.Join(rdb.RPop(t.Context(), q.first().keys.Log).Err(), rdb.HSet(t.Context(), q.first().keys.Room, "log", before).Err()); err != nil {
 		t.Fatal(err)
 	}
 	give(t, q, Order{What: WhatPause, By: operator})
@@ -309,7 +309,7 @@ func TestFansLeaveNoTraceInTheLog(t *testing.T) {
 	}
 	for _, p := range crowd(t, q, 5) {
 		tick(t, q, NoLimit)
-		_, _ = q.Claim(t.Context(), p.Visitor)
+		_, _ = q.Claim(t.Context(), p.Visitor, Vouch{})
 		_, releaseErr := q.Release(t.Context(), p.Visitor)
 		if err := errors.Join(releaseErr, q.Leave(t.Context(), p.Visitor), q.Away(t.Context(), []place.Visitor{p.Visitor})); err != nil {
 			t.Fatal(err)

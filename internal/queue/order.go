@@ -2,15 +2,12 @@ package queue
 
 import (
 	"context"
-	_ "embed" // the scripts
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // What is the kind of an order.
@@ -66,16 +63,6 @@ const (
 // something and the others find nothing to change.
 const maxTries = 20
 
-var (
-	//go:embed lua/standing.lua
-	standingLua string
-	//go:embed lua/order.lua
-	orderLua string
-
-	standingScript = redis.NewScript(standingLua)
-	orderScript    = redis.NewScript(orderLua)
-)
-
 // ErrBusy says that other orders came in between, again and again.
 var ErrBusy = errors.New("too many orders at once; nothing was changed, give it again")
 
@@ -83,13 +70,21 @@ var ErrBusy = errors.New("too many orders at once; nothing was changed, give it 
 // Settings that are in force already are no order, and leave no entry: the record is
 // nil then. After ErrUnavailable the order may have been taken; giving it again is safe.
 func (q *Queue) Give(ctx context.Context, o Order) (*Record, error) {
+	record, err := q.give(ctx, o)
+	if err == nil && o.What == WhatSettings {
+		err = q.share(ctx, o.Settings)
+	}
+	return record, err
+}
+
+func (q *Queue) give(ctx context.Context, o Order) (*Record, error) {
 	fields, err := o.fields()
 	if err != nil {
 		return nil, err
 	}
 	o.By, o.Note = o.By.bounded(), bounded(o.Note)
 	for range maxTries {
-		known := q.known.Load() // before Redis is asked, or it could be newer than the answer
+		known := q.logged.Load() // before Redis is asked, or it could be newer than the answer
 		now, err := q.standing(ctx)
 		if err != nil {
 			return nil, err
@@ -120,7 +115,7 @@ func (q *Queue) take(ctx context.Context, now standing, w writer, fields []any) 
 	for _, line := range w.lines {
 		args = append(args, line)
 	}
-	reply, err := q.eval(ctx, orderScript, []string{q.keys.Room, q.keys.Log}, append(args, fields...)...).Int()
+	reply, err := q.eval(ctx, orderScript, []string{q.first().keys.Room, q.first().keys.Log}, append(args, fields...)...).Int()
 	if err != nil {
 		return false, unavailable("ordering", err)
 	}
@@ -167,7 +162,7 @@ func (s Settings) fields() []any {
 	}
 	return []any{"rate", s.Rate, "per", s.Per.Milliseconds(), "burst", s.Burst, "cap", s.Active,
 		"session", s.Session.Milliseconds(), "claim", s.ClaimWithin.Milliseconds(),
-		"abandon", s.AbandonAfter.Milliseconds(), "max_queue", s.MaxQueue}
+		"abandon", s.AbandonAfter.Milliseconds(), "max_queue", s.MaxQueue, "shards", max(s.Shards, 1)}
 }
 
 // standing is how a room stands just before an order.
@@ -189,7 +184,7 @@ func (s standing) has(fields []any) bool {
 }
 
 func (q *Queue) standing(ctx context.Context) (standing, error) {
-	got, err := q.eval(ctx, standingScript, []string{q.keys.Room}).Slice()
+	got, err := q.eval(ctx, standingScript, []string{q.first().keys.Room}).Slice()
 	if err != nil {
 		return standing{}, unavailable("reading the settings", err)
 	}
@@ -207,7 +202,7 @@ func (q *Queue) standing(ctx context.Context) (standing, error) {
 }
 
 // settingNames are the fields of the room that orders change, as standing.lua has them.
-var settingNames = []string{"rate", "per", "burst", "cap", "session", "claim", "abandon", "max_queue", "paused", "message"}
+var settingNames = []string{"rate", "per", "burst", "cap", "session", "claim", "abandon", "max_queue", "shards", "paused", "message"}
 
 // values are settings as they are in Redis, "" where one is not set.
 type values map[string]string
@@ -238,6 +233,10 @@ func (v values) shown(fields []any) map[string]string {
 			rate, per := v.int("rate"), time.Duration(v.int("per"))*time.Millisecond
 			out["admit"] = FormatRate(int(rate), per)
 		case "per":
+		case "shards":
+			if v[name] != "1" {
+				out[name] = v[name]
+			}
 		case "cap":
 			out["active"] = v[name]
 		case "session", "claim", "abandon":

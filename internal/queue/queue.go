@@ -17,14 +17,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/board"
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
-	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
 )
 
 // Answers that callers branch on.
@@ -44,45 +45,85 @@ const boardLife = time.Second
 
 // Queue is one room's queue. It is safe for concurrent use.
 type Queue struct {
-	rdb   redis.UniversalClient
-	keys  rediskey.Room
-	joins batcher
-	front atomic.Uint64        // the highest ever seen; survives a Redis that lost it
-	known atomic.Pointer[head] // where the log of orders ended; likewise
+	rdb    redis.UniversalClient
+	room   string
+	joins  batcher
+	shards atomic.Pointer[[]*shard]
+	burst  atomic.Int64         // in force, as far as it is known
+	logged atomic.Pointer[head] // where the log of orders ended, when it was last seen
 }
 
 // Open makes the queue of a room whose name rediskey.CheckName accepts. It
 // dials nothing: a Redis that is away is found by the first call.
 func Open(rdb redis.UniversalClient, room string) *Queue {
-	q := &Queue{rdb: rdb, keys: rediskey.For(room)}
+	q := &Queue{rdb: rdb, room: room}
 	q.joins.run = q.JoinBatch
+	q.Split(1)
 	return q
 }
 
 // Board returns a picture of the order that is at most about a second old. The
 // first edge to ask makes it, the others read what it made.
 func (q *Queue) Board(ctx context.Context) (*board.Board, error) {
-	raw, err := q.eval(ctx, boardScript, []string{q.keys.Queue, q.keys.Board}, boardLife.Milliseconds()).Text()
+	boards := make([]*board.Board, q.Shards())
+	err := q.each(func(i int, s *shard) error {
+		raw, err := q.eval(ctx, boardScript, []string{s.keys.Queue, s.keys.Board}, boardLife.Milliseconds()).Text()
+		if err != nil {
+			return unavailable("reading the board", err)
+		}
+		if boards[i], err = board.Decode([]byte(raw)); err != nil {
+			return fmt.Errorf("reading the board: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, unavailable("reading the board", err)
+		return nil, err
 	}
-	b, err := board.Decode([]byte(raw))
-	if err != nil {
-		return nil, fmt.Errorf("reading the board: %w", err)
-	}
-	return b, nil
+	return board.Merge(boards...), nil
 }
 
-// Rank is the visitor's exact rank from 0, for support tools: it costs a call.
+// Rank is the visitor's exact rank from 0, for support tools: it costs a call, and
+// more for a room that is split.
 func (q *Queue) Rank(ctx context.Context, v place.Visitor) (rank int, there bool, err error) {
-	n, err := q.rdb.ZRank(ctx, q.keys.Queue, string(v[:])).Result()
+	own, member := q.of(v), string(v[:])
+	n, err := q.rdb.ZRank(ctx, own.keys.Queue, member).Result()
 	if errors.Is(err, redis.Nil) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, unavailable("reading a rank", err)
 	}
-	return int(n), true, nil
+	if rank = int(n); q.Shards() == 1 {
+		return rank, true, nil
+	}
+	score, err := q.rdb.ZScore(ctx, own.keys.Queue, member).Result()
+	if err != nil {
+		return 0, false, unavailable("reading a rank", err)
+	}
+	for _, other := range q.all() {
+		if other == own {
+			continue
+		}
+		before, err := q.rdb.ZCount(ctx, other.keys.Queue, "-inf", "("+strconv.FormatInt(int64(score), 10)).Result()
+		if err != nil {
+			return 0, false, unavailable("reading a rank", err)
+		}
+		rank += int(before)
+	}
+	return rank, true, nil
+}
+
+// each calls f for every part of the room, at the same time if there are several.
+func (q *Queue) each(f func(i int, s *shard) error) error {
+	all := q.all()
+	if len(all) == 1 {
+		return f(0, all[0])
+	}
+	var group errgroup.Group
+	for i, s := range all {
+		group.Go(func() error { return f(i, s) })
+	}
+	return group.Wait()
 }
 
 // unavailable keeps the caller's own cancellation apart from a Redis that is away.
@@ -91,13 +132,4 @@ func unavailable(doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
-}
-
-// saw remembers the highest front.
-func (q *Queue) saw(front place.Score) {
-	for old := q.front.Load(); uint64(front) > old; old = q.front.Load() {
-		if q.front.CompareAndSwap(old, uint64(front)) {
-			return
-		}
-	}
 }

@@ -77,14 +77,14 @@ func BenchmarkBoard(b *testing.B) {
 			q := fill(b, n)
 			b.ResetTimer()
 			for b.Loop() {
-				if err := q.rdb.Del(b.Context(), q.keys.Board).Err(); err != nil {
+				if err := q.rdb.Del(b.Context(), q.first().keys.Board).Err(); err != nil {
 					b.Fatal(err)
 				}
 				if _, err := q.Board(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 			}
-			size, err := q.rdb.StrLen(b.Context(), q.keys.Board).Result()
+			size, err := q.rdb.StrLen(b.Context(), q.first().keys.Board).Result()
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -103,7 +103,7 @@ func BenchmarkAdmitThousand(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		joinMany(b, q, 1000, b.N+1)
-		if err := q.rdb.HSet(b.Context(), q.keys.Room, "tokens", 1000).Err(); err != nil {
+		if err := q.rdb.HSet(b.Context(), q.first().keys.Room, "tokens", 1000).Err(); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()

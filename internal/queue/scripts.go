@@ -2,39 +2,47 @@ package queue
 
 import (
 	"context"
-	_ "embed" // the scripts
+	"embed"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
 )
 
-var (
-	//go:embed lua/prelude.lua
-	prelude string
-	//go:embed lua/join.lua
-	joinLua string
-	//go:embed lua/reenter.lua
-	reenterLua string
-	//go:embed lua/tick.lua
-	tickLua string
-	//go:embed lua/claim.lua
-	claimLua string
-	//go:embed lua/leave.lua
-	leaveLua string
-	//go:embed lua/away.lua
-	awayLua string
-	//go:embed lua/board.lua
-	boardLua string
-)
+//go:embed lua/*.lua
+var sources embed.FS
+
+// script is the prelude and the named parts, one after the other.
+func script(parts ...string) *redis.Script {
+	text := ""
+	for _, name := range append([]string{"prelude"}, parts...) {
+		part, err := sources.ReadFile("lua/" + name + ".lua")
+		if err != nil { // embedded with this file: it cannot be missing in a program that was built
+			panic(err)
+		}
+		text += string(part)
+	}
+	return redis.NewScript(text)
+}
 
 var (
-	joinScript    = redis.NewScript(prelude + joinLua)
-	reenterScript = redis.NewScript(prelude + reenterLua)
-	tickScript    = redis.NewScript(prelude + tickLua)
-	claimScript   = redis.NewScript(prelude + claimLua)
-	leaveScript   = redis.NewScript(prelude + leaveLua)
-	awayScript    = redis.NewScript(prelude + awayLua)
-	boardScript   = redis.NewScript(prelude + boardLua)
+	joinScript     = script("join")
+	reenterScript  = script("reenter")
+	tickScript     = script("sweep", "bucket", "tick")
+	surveyScript   = script("sweep", "survey")
+	decideScript   = script("sweep", "bucket", "decide")
+	applyScript    = script("sweep", "apply")
+	claimScript    = script("claim")
+	enterScript    = script("sweep", "bucket", "enter")
+	spendScript    = script("sweep", "spend")
+	standingScript = script("standing")
+	orderScript    = script("order")
+	resumeScript   = script("resume")
+	leaveScript    = script("leave")
+	awayScript     = script("away")
+	boardScript    = script("board")
+	lobbyScript    = script("lobby")
+	leadScript     = script("lead")
+	publishScript  = script("publish")
 )
 
 // eval runs a script by its hash and loads it where it is not known, which is

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type Settings struct {
 	ClaimWithin  time.Duration // how long a turn waits to be claimed
 	AbandonAfter time.Duration // how long a place may be away; 0 is for ever
 	MaxQueue     int           // most places that wait; 0 is no limit
+	Shards       int           // parts of the room, 0 and 1 are one; Split says them to the Queue
 }
 
 // DefaultBurst is a second's worth of admissions, at least one: ticks come
@@ -33,6 +35,8 @@ func (s Settings) Check() error {
 		return errors.New("the cap of active passes must be above zero")
 	case s.Burst < 0 || s.MaxQueue < 0 || s.AbandonAfter < 0:
 		return errors.New("burst, max_queue and abandon_after cannot be negative")
+	case s.Shards < 0 || s.Shards > MaxShards:
+		return fmt.Errorf("a room can be split into %d shards at most", MaxShards)
 	case s.Session < time.Second || s.ClaimWithin < time.Second:
 		return errors.New("a session and the time to claim must last a second or more")
 	}
@@ -43,6 +47,16 @@ func (s Settings) Check() error {
 // whichever edge makes it.
 func (q *Queue) Configure(ctx context.Context, s Settings) error {
 	return q.order(ctx, Order{What: WhatSettings, Settings: s})
+}
+
+// share tells the other shards what they need of the settings.
+func (q *Queue) share(ctx context.Context, s Settings) error {
+	return q.each(func(i int, part *shard) error {
+		if i == 0 {
+			return nil
+		}
+		return unavailableOrNil("configuring", q.rdb.HSet(ctx, part.keys.Room, s.fields()...).Err())
+	})
 }
 
 // SetRate changes the rate alone, until the next Configure.

@@ -2,12 +2,9 @@ package queue
 
 import (
 	"context"
-	_ "embed" // the script
 	"errors"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 )
@@ -29,11 +26,6 @@ var (
 	errUnset = errors.New("no settings are in force")
 )
 
-//go:embed lua/spend.lua
-var spendLua string
-
-var spendScript = redis.NewScript(prelude + spendLua)
-
 // What a link is used for, as spend.lua reads it.
 const (
 	forSession = "S"
@@ -48,23 +40,23 @@ const (
 // ErrPaused and ErrUnavailable; after the last three nothing has been used up,
 // unless the answer was lost, and then the visitor finds the session by asking again.
 func (q *Queue) EnterBy(ctx context.Context, l Link, v place.Visitor) (Claim, error) {
-	got, err := q.spend(ctx, l, v, forSession, 0)
+	got, err := q.spend(ctx, l, v, forSession, 0, 0)
 	if err != nil {
 		return Claim{}, err
 	}
 	return Claim{At: got.now, Expires: time.UnixMilli(got.value).UTC(), Again: got.state == spentBefore}, nil
 }
 
-// PlaceBy uses a link up for a place in a tier: in its lobby if lobby is set, else at
-// its end. A visitor with a place of a later tier moves up, one with as good a place
+// PlaceBy uses a link up for a place in a tier: in its lobby if a draw is given that is
+// not frozen yet, else at its end. A visitor with a place of a later tier moves up, one with as good a place
 // keeps it and the link. A full queue refuses no guest. Errors are ErrSpent, ErrLinkOver and
 // ErrUnavailable.
-func (q *Queue) PlaceBy(ctx context.Context, l Link, v place.Visitor, tier place.Tier, lobby bool) (Placing, error) {
+func (q *Queue) PlaceBy(ctx context.Context, l Link, v place.Visitor, tier place.Tier, draw int64) (Placing, error) {
 	what := forLive
-	if lobby {
+	if draw != 0 {
 		what = forLobby
 	}
-	got, err := q.spend(ctx, l, v, what, tier)
+	got, err := q.spend(ctx, l, v, what, tier, draw)
 	if err != nil {
 		return Placing{}, err
 	}
@@ -82,7 +74,7 @@ func (q *Queue) PlaceBy(ctx context.Context, l Link, v place.Visitor, tier place
 
 // Spend uses a link up for nothing but that. The visitor who did may ask again.
 func (q *Queue) Spend(ctx context.Context, l Link, v place.Visitor) error {
-	_, err := q.spend(ctx, l, v, forNothing, 0)
+	_, err := q.spend(ctx, l, v, forNothing, 0, 0)
 	return err
 }
 
@@ -102,9 +94,11 @@ type spent struct {
 	generation uint32
 }
 
-func (q *Queue) spend(ctx context.Context, l Link, v place.Visitor, what string, tier place.Tier) (spent, error) {
-	keys := []string{q.keys.Room, q.keys.Queue, q.keys.Turn, q.keys.Active, q.keys.Away, q.keys.Link(l.ID), q.keys.Guests}
-	got, err := ints(q.eval(ctx, spendScript, keys, v[:], l.Expires.UnixMilli(), what, strconv.Itoa(int(tier)), l.Name), 4)
+func (q *Queue) spend(ctx context.Context, l Link, v place.Visitor, what string, tier place.Tier, draw int64) (spent, error) {
+	s := q.of(v)
+	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active, s.keys.Away, s.keys.Link(l.ID), s.keys.Guests}
+	got, err := ints(q.eval(ctx, spendScript, keys, v[:], l.Expires.UnixMilli(), what, strconv.Itoa(int(tier)), l.Name,
+		s.known.arg(), draw), 4)
 	if err != nil {
 		return spent{}, unavailable("using a link", err)
 	}
@@ -128,14 +122,16 @@ func (q *Queue) spend(ctx context.Context, l Link, v place.Visitor, what string,
 
 // Guests says how many links have been used, by the names they are counted under.
 func (q *Queue) Guests(ctx context.Context) (map[string]int, error) {
-	got, err := q.rdb.HGetAll(ctx, q.keys.Guests).Result()
-	if err != nil {
-		return nil, unavailable("counting guests", err)
-	}
-	out := make(map[string]int, len(got))
-	for name, text := range got {
-		if n, err := strconv.Atoi(text); err == nil {
-			out[name] = n
+	out := make(map[string]int)
+	for _, part := range q.all() {
+		got, err := q.rdb.HGetAll(ctx, part.keys.Guests).Result()
+		if err != nil {
+			return nil, unavailable("counting guests", err)
+		}
+		for name, text := range got {
+			if n, err := strconv.Atoi(text); err == nil {
+				out[name] += n
+			}
 		}
 	}
 	return out, nil

@@ -24,7 +24,7 @@ func enterBy(t testing.TB, q *Queue, l Link, v place.Visitor) Claim {
 
 func placeBy(t testing.TB, q *Queue, l Link, v place.Visitor, tier place.Tier) Placing {
 	t.Helper()
-	got, err := q.PlaceBy(t.Context(), l, v, tier, false)
+	got, err := q.PlaceBy(t.Context(), l, v, tier, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestALinkIsUsedOnceInTheFleet(t *testing.T) {
 	for name, use := range map[string]func(*Queue, place.Visitor) error{
 		"for a session": func(q *Queue, v place.Visitor) error { _, err := q.EnterBy(t.Context(), link("a"), v); return err },
 		"for a place": func(q *Queue, v place.Visitor) error {
-			_, err := q.PlaceBy(t.Context(), link("a"), v, 0, false)
+			_, err := q.PlaceBy(t.Context(), link("a"), v, 0, 0)
 			return err
 		},
 		"for itself": func(q *Queue, v place.Visitor) error { return q.Spend(t.Context(), link("a"), v) },
@@ -122,11 +122,11 @@ func TestALinkIsNotGoodForASecondTime(t *testing.T) {
 	if _, err := q.EnterBy(t.Context(), link("a"), v); !errors.Is(err, ErrSpent) {
 		t.Errorf("a second session: %v", err)
 	}
-	if _, err := q.PlaceBy(t.Context(), link("b"), w, 0, false); !errors.Is(err, ErrSpent) {
+	if _, err := q.PlaceBy(t.Context(), link("b"), w, 0, 0); !errors.Is(err, ErrSpent) {
 		t.Errorf("a second place: %v", err)
 	}
 	// Nor for something else.
-	if _, err := q.PlaceBy(t.Context(), link("a"), v, 0, false); !errors.Is(err, ErrSpent) {
+	if _, err := q.PlaceBy(t.Context(), link("a"), v, 0, 0); !errors.Is(err, ErrSpent) {
 		t.Errorf("a place after the session: %v", err)
 	}
 }
@@ -140,7 +140,7 @@ func TestALinkWhoseTimeIsOverGivesNothing(t *testing.T) {
 	if _, err := q.EnterBy(t.Context(), late, v); !errors.Is(err, ErrLinkOver) {
 		t.Error(err)
 	}
-	if _, err := q.PlaceBy(t.Context(), late, v, 0, false); !errors.Is(err, ErrLinkOver) {
+	if _, err := q.PlaceBy(t.Context(), late, v, 0, 0); !errors.Is(err, ErrLinkOver) {
 		t.Error(err)
 	}
 	if err := q.Spend(t.Context(), late, v); !errors.Is(err, ErrLinkOver) {
@@ -150,7 +150,7 @@ func TestALinkWhoseTimeIsOverGivesNothing(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	enterBy(t, q, link("b"), v)
-	ttl, err := server.Client().PTTL(t.Context(), q.keys.Link("b")).Result()
+	ttl, err := server.Client().PTTL(t.Context(), q.first().keys.Link("b")).Result()
 	if err != nil || ttl <= 59*time.Minute || ttl > time.Hour {
 		t.Errorf("it is kept for %v (%v)", ttl, err)
 	}

@@ -2,7 +2,8 @@ package queue
 
 import (
 	"context"
-	"strconv"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
@@ -13,21 +14,27 @@ const NoLimit = -1
 
 // TickInput is what an edge knows that Redis may not.
 type TickInput struct {
-	Front        place.Score // the highest front the caller has seen, if more than this Queue
-	Limit        int         // most to admit now, for stock or health; NoLimit for none
-	RevokedSince int64       // unix ms; revocations from then on are returned
+	Limit        int    // most to admit now, for stock or health; NoLimit for none
+	RevokedSince int64  // unix ms; revocations from then on are returned
+	Edge         string // names this process among the edges; empty to be counted among none
+	Unwell       bool   // this edge finds the site behind unwell
 }
 
 // Tick is how the room stands.
 type Tick struct {
-	Now        time.Time   // Redis' clock
-	Generation uint32      // of the room's data: another one means that Redis lost it
-	Front      place.Score // every place at or below has had its turn
+	Now         time.Time    // Redis' clock
+	Generations []uint32     // of the data of each shard: another one means that Redis lost them
+	Fronts      place.Fronts // every place at or below its tier's has had its turn
 
 	Waiting, Turns, Active int
 	Admitted               int // by this very call
 	AdmittedTotal          int64
 	NoShowsTotal           int64 // turns that nobody claimed in time
+	Lobby                  int   // of those who wait, the ones who have not been drawn
+	Frozen                 int64 // id of the draw whose lobby is closed in every shard; 0 for none
+
+	Edges       int // that ticked in the last seconds
+	EdgesUnwell int // those of them that find the site behind unwell
 
 	Paused   bool
 	Message  string
@@ -42,28 +49,64 @@ type Revocation struct {
 	At      time.Time
 }
 
+// errShards is two edges that would scatter one room's places.
+var errShards = errors.New("the room is split into another number of shards by another edge: give all edges one config, and split a room only while it is empty")
+
 // Tick moves the room on: it ends what is over, drops abandoned places, admits
 // whom the rate and the cap allow (Q1, Q6), and says how the room stands. Any
 // number of edges may call it at any pace; together they admit what one would.
 // One call admits at most 1,000.
 func (q *Queue) Tick(ctx context.Context, in TickInput) (Tick, error) {
-	keys := []string{q.keys.Room, q.keys.Queue, q.keys.Turn, q.keys.Active, q.keys.Away, q.keys.Revoked}
-	q.saw(in.Front)
-	front := strconv.FormatUint(q.front.Load(), 10)
-	got, err := q.eval(ctx, tickScript, keys, front, in.Limit, in.RevokedSince).Slice()
+	if q.Shards() > 1 {
+		return q.round(ctx, in)
+	}
+	s := q.first()
+	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active, s.keys.Away, s.keys.Revoked, s.keys.Edges, s.keys.Unwell}
+	got, err := q.eval(ctx, tickScript, keys, s.known.arg(), in.Limit, in.RevokedSince, in.Edge, flag(in.Unwell)).Slice()
 	if err != nil {
 		return Tick{}, unavailable("ticking", err)
 	}
+	r, err := s.read(got)
+	if err != nil {
+		return Tick{}, unavailable("ticking", err)
+	}
+	return r.Tick, q.checkShards(r)
+}
+
+func (q *Queue) checkShards(first report) error {
+	inside := first.Waiting + first.Turns + first.Active
+	if n := first.Settings.Shards; n != 0 && n != q.Shards() && inside > 0 {
+		return fmt.Errorf("ticking: %w: %w", ErrUnavailable, errShards)
+	}
+	return nil
+}
+
+// report is the reply of tick.lua and survey.lua.
+type report struct {
+	Tick
+	applied, round int64
+	plan           string
+	heads          []place.Score
+}
+
+// read takes a report in.
+func (s *shard) read(got []any) (report, error) {
 	r := reply{values: got}
-	t := Tick{
-		Now: r.time(), Generation: uint32(r.int()), Front: place.Score(r.int()),
-		Waiting: int(r.int()), Turns: int(r.int()), Active: int(r.int()), Admitted: int(r.int()),
-		AdmittedTotal: r.int(), NoShowsTotal: r.int(), Paused: r.int() == 1, Message: r.text(),
-		Settings: Settings{
-			Rate: int(r.int()), Per: r.duration(), Burst: int(r.int()), Active: int(r.int()),
-			Session: r.duration(), ClaimWithin: r.duration(), AbandonAfter: r.duration(), MaxQueue: int(r.int()),
-		},
-		Revision: r.int(),
+	generation, step := uint32(r.int()), r.int()
+	t := report{Tick: Tick{Now: r.time(), Generations: []uint32{generation}}}
+	for tier := range t.Fronts {
+		t.Fronts[tier] = place.Score(r.int())
+	}
+	t.Waiting, t.Turns, t.Active, t.Admitted = int(r.int()), int(r.int()), int(r.int()), int(r.int())
+	t.AdmittedTotal, t.NoShowsTotal, t.Lobby, t.Frozen = r.int(), r.int(), int(r.int()), r.number()
+	t.Edges, t.EdgesUnwell, t.Paused, t.Message = int(r.int()), int(r.int()), r.int() == 1, r.text()
+	t.Settings = Settings{
+		Rate: int(r.int()), Per: r.duration(), Burst: int(r.int()), Active: int(r.int()),
+		Session: r.duration(), ClaimWithin: r.duration(), AbandonAfter: r.duration(), MaxQueue: int(r.int()), Shards: int(r.int()),
+	}
+	t.Revision, t.applied, t.round, t.plan = r.int(), r.int(), r.int(), r.text()
+	for range r.int() {
+		t.heads = append(t.heads, place.Score(r.int()))
 	}
 	for r.more() {
 		v := r.text()
@@ -73,43 +116,16 @@ func (q *Queue) Tick(ctx context.Context, in TickInput) (Tick, error) {
 		}
 	}
 	if r.bad {
-		return Tick{}, unavailable("ticking", errReply)
+		return report{}, errReply
 	}
-	q.saw(t.Front)
+	s.known.saw(generation, step)
+	s.known.raise(t.Fronts)
 	return t, nil
 }
 
-// reply reads a script's mixed reply in order. Once something is not as
-// expected it is bad and everything reads as zero.
-type reply struct {
-	values []any
-	bad    bool
-}
-
-func (r *reply) more() bool { return !r.bad && len(r.values) > 0 }
-
-func (r *reply) next() any {
-	if len(r.values) == 0 {
-		r.bad = true
-		return nil
+func flag(b bool) string {
+	if b {
+		return "1"
 	}
-	v := r.values[0]
-	r.values = r.values[1:]
-	return v
+	return "0"
 }
-
-func (r *reply) int() int64 {
-	n, ok := r.next().(int64)
-	r.bad = r.bad || !ok
-	return n
-}
-
-func (r *reply) text() string {
-	s, ok := r.next().(string)
-	r.bad = r.bad || !ok
-	return s
-}
-
-func (r *reply) time() time.Time { return time.UnixMilli(r.int()).UTC() }
-
-func (r *reply) duration() time.Duration { return time.Duration(r.int()) * time.Millisecond }

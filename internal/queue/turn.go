@@ -14,11 +14,22 @@ type Claim struct {
 	Again   bool      // it had been claimed before; Expires is the same as then
 }
 
-// Claim turns the visitor's turn into a session. Its errors are ErrNotYet,
-// ErrTurnMissed, ErrNotQueued and ErrUnavailable.
-func (q *Queue) Claim(ctx context.Context, v place.Visitor) (Claim, error) {
-	keys := []string{q.keys.Room, q.keys.Queue, q.keys.Turn, q.keys.Active}
-	got, err := ints(q.eval(ctx, claimScript, keys, v[:]), 3)
+// Vouch is an edge's word for a turn that Redis may have lost. The zero value is none.
+type Vouch struct {
+	Until   time.Time     // when the turn ends
+	Session time.Duration // of a room whose settings are lost too
+}
+
+// Claim turns the visitor's turn into a session; a turn that Redis does not know
+// counts if it is vouched for. Its errors are ErrNotYet, ErrTurnMissed,
+// ErrNotQueued and ErrUnavailable.
+func (q *Queue) Claim(ctx context.Context, v place.Visitor, vouch Vouch) (Claim, error) {
+	s, until := q.of(v), int64(0)
+	if !vouch.Until.IsZero() {
+		until = vouch.Until.UnixMilli()
+	}
+	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active}
+	got, err := ints(q.eval(ctx, claimScript, keys, v[:], until, vouch.Session.Milliseconds()), 3)
 	if err != nil {
 		return Claim{}, unavailable("claiming", err)
 	}
@@ -32,6 +43,28 @@ func (q *Queue) Claim(ctx context.Context, v place.Visitor) (Claim, error) {
 	default:
 		return Claim{}, ErrNotQueued
 	}
+}
+
+// Session is what a pass says of its visitor.
+type Session struct {
+	Visitor place.Visitor
+	Expires time.Time
+}
+
+// ResumeSessions counts sessions again that Redis may have lost: without them more
+// than the cap would be inside.
+func (q *Queue) ResumeSessions(ctx context.Context, sessions []Session) error {
+	parts := byShard(q, sessions, func(s *Session) place.Visitor { return s.Visitor })
+	return q.each(func(i int, s *shard) error {
+		return eachBatch(parts[i], func(some []int) error {
+			args := make([]any, 0, 2*len(some))
+			for _, i := range some {
+				args = append(args, sessions[i].Visitor[:], sessions[i].Expires.UnixMilli())
+			}
+			keys := []string{s.keys.Active, s.keys.Revoked}
+			return unavailableOrNil("counting sessions again", q.eval(ctx, resumeScript, keys, args...).Err())
+		})
+	})
 }
 
 // Leave frees the visitor's place or turn at once. Leaving twice is no error.
@@ -48,7 +81,8 @@ func (q *Queue) Release(ctx context.Context, v place.Visitor) (then time.Time, e
 }
 
 func (q *Queue) drop(ctx context.Context, v place.Visitor, revoke int) (time.Time, error) {
-	keys := []string{q.keys.Queue, q.keys.Turn, q.keys.Away, q.keys.Active, q.keys.Revoked}
+	s := q.of(v)
+	keys := []string{s.keys.Queue, s.keys.Turn, s.keys.Away, s.keys.Active, s.keys.Revoked}
 	ms, err := q.eval(ctx, leaveScript, keys, v[:], revoke).Int64()
 	if err != nil {
 		return time.Time{}, unavailable("leaving", err)

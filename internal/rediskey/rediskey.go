@@ -14,6 +14,14 @@
 //	tickets:{ROOM}:log         list    orders of operators, chained by hash the last 10,000, some 500 bytes each
 //	tickets:{ROOM}:guests      hash    name → links used                    as the room
 //	tickets:{ROOM}:link:ID     string  the visitor who used the link        until the link's end
+//	tickets:{ROOM}:edges       zset    edge → last tick, unix ms            5 s after it
+//	tickets:{ROOM}:unwell      zset    edges that find the site unwell      5 s after it
+//	tickets:{ROOM}:draw        hash    id, stage and record of the draw     until the next draw
+//	tickets:{ROOM}:leader      string  the edge that runs the draw          10 s
+//	tickets:{ROOM}:cohort      string  17 bytes for each entrant            until the next draw
+//
+// A room that is split has the first seven for each part; those of part I > 0 have
+// the hash tag {ROOM.I}, so that the parts can lie on different nodes.
 //
 // Beside them, one counter for each key of a velocity limit, by the hashes of the
 // rule and of the key, without a hash tag (written by internal/velocity alone):
@@ -27,14 +35,14 @@ package rediskey
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 )
 
 // Room is the set of keys of one room.
 type Room struct {
-	Room, Queue, Turn, Active, Away, Revoked, Board, Log string
-	Guests                                               string
-
-	Begun string
+	Room, Queue, Turn, Active, Away, Revoked, Board string
+	Edges, Unwell, Draw, Cohort, Leader             string
+	Log, Guests, Begun                              string
 
 	link string
 }
@@ -56,11 +64,19 @@ func CheckName(room string) error {
 }
 
 // For returns the keys of a room whose name CheckName accepts.
-func For(room string) Room {
+func For(room string) Room { return ForShard(room, 0) }
+
+// ForShard returns the keys of a part of a room. No room's name has a dot in it,
+// so no part is another room.
+func ForShard(room string, shard int) Room {
+	if shard > 0 {
+		room += "." + strconv.Itoa(shard)
+	}
 	p := "tickets:{" + room + "}:"
 	return Room{
 		Room: p + "room", Queue: p + "queue", Turn: p + "turn", Active: p + "active",
-		Away: p + "away", Revoked: p + "revoked", Board: p + "board", Log: p + "log",
-		Guests: p + "guests", Begun: p + "begun", link: p + "link:",
+		Away: p + "away", Revoked: p + "revoked", Board: p + "board",
+		Edges: p + "edges", Unwell: p + "unwell", Draw: p + "draw", Cohort: p + "cohort", Leader: p + "leader",
+		Log: p + "log", Guests: p + "guests", Begun: p + "begun", link: p + "link:",
 	}
 }

@@ -20,9 +20,12 @@ func TestNamesThatWouldBreakAKeyAreRefused(t *testing.T) {
 
 func TestAllKeysOfARoomShareItsHashTag(t *testing.T) {
 	k := For("arena")
-	for _, key := range []string{k.Room, k.Queue, k.Turn, k.Active, k.Away, k.Revoked, k.Board, k.Guests, k.Begun, k.Link("x")} {
+	for _, key := range []string{k.Room, k.Queue, k.Turn, k.Active, k.Away, k.Revoked, k.Board, k.Edges, k.Unwell, k.Draw, k.Cohort, k.Leader, k.Log, k.Guests, k.Begun, k.Link("x")} {
 		if !strings.HasPrefix(key, "tickets:{arena}:") {
 			t.Error(key)
 		}
+	}
+	if part := ForShard("arena", 3); part.Queue != "tickets:{arena.3}:queue" || CheckName("arena.3") == nil {
+		t.Error("a part of a room can be taken for a room")
 	}
 }

@@ -1,8 +1,12 @@
 -- prelude.lua stands before every script of this folder.
 --
--- Scores and the room's times: LIVE and DEP are where live and deprioritised
--- scores begin; ORIGIN is 2026-01-01T00:00:00Z in Unix seconds. See package place.
-local LIVE, DEP, ORIGIN = 281474976710656, 8162774324609024, 1767225600
+-- Scores (see package place): a tier is TIER wide, its live places begin at LIVE,
+-- and its last score is that of everybody who is in the lobby. ORIGIN is
+-- 2026-01-01T00:00:00Z in Unix seconds.
+local TIERS, TIER, LIVE, ORIGIN = 8, 1125899906842624, 281474976710656, 1767225600
+
+local function tier(score) return math.floor(score / TIER) end
+local function undrawn(score) return score % TIER == TIER - 1 end
 
 -- The server's own clock: microseconds since ORIGIN, and Unix milliseconds.
 local function clock()
@@ -11,20 +15,47 @@ local function clock()
 	return (s - ORIGIN) * 1000000 + us, s * 1000 + math.floor(us / 1000)
 end
 
--- The room's generation and front. A room that has none is new or was lost: it
--- begins one, named by the second it began in. known is the highest front that
--- the caller has ever seen; after a loss it is what closes replay of spent places.
-local function life(key, now_ms, known)
-	local got = redis.call('HMGET', key, 'generation', 'front')
-	local generation, front = tonumber(got[1]), tonumber(got[2]) or 0
-	if not generation then
-		generation = math.floor(now_ms / 1000)
-		-- An empty bucket after a loss: a second burst would break the rate.
-		redis.call('HSET', key, 'generation', generation, 'tokens', known > 0 and 0 or 1, 'refilled', now_ms)
+local function numbers(text)
+	local out = {}
+	for n in string.gmatch(text or '', '%d+') do out[#out + 1] = tonumber(n) end
+	return out
+end
+
+-- Lua's own way to write a number keeps 14 digits; a score has 16.
+local function digits(list)
+	local out = {}
+	for i = 1, #list do out[i] = string.format('%.0f', list[i]) end
+	return table.concat(out, ' ')
+end
+
+-- life says which generation of the room's data this is, counts one more step in
+-- it, and returns the fronts, one for each tier.
+--
+-- known is what the caller has seen of this room, as "generation step front …". Its
+-- steps have happened here, so data that have seen fewer are older: a restored
+-- snapshot, or a replica that was promoted before it had everything. Such data, and
+-- no data, begin a new generation, named by the second it began in. It has no
+-- rate, so nobody is admitted before an edge has put the settings in force again,
+-- and an empty bucket: a second burst would break the rate. Fronts that the caller
+-- knows to be further on are taken over, and places that they have passed are
+-- spent: that is what closes replay after a loss.
+local function life(room, queue, now_ms, known)
+	local k = numbers(known)
+	local got = redis.call('HMGET', room, 'generation', 'step', 'fronts')
+	local generation, step, fronts = tonumber(got[1]), tonumber(got[2]) or 0, numbers(got[3])
+	if not generation or generation < k[1] or (generation == k[1] and step < k[2]) then
+		generation = math.max(math.floor(now_ms / 1000), k[1] + 1)
+		if k[1] > 0 then redis.call('HDEL', room, 'rate') end
+		redis.call('HSET', room, 'generation', generation, 'tokens', k[1] > 0 and 0 or 1, 'refilled', now_ms)
 	end
-	if known > front then
-		front = known
-		redis.call('HSET', key, 'front', front)
+	local raised = false
+	for t = 1, TIERS do
+		fronts[t] = fronts[t] or 0
+		if (k[t + 2] or 0) > fronts[t] then
+			fronts[t], raised = k[t + 2], true
+			redis.call('ZREMRANGEBYSCORE', queue, (t - 1) * TIER, fronts[t])
+		end
 	end
-	return generation, front
+	if raised then redis.call('HSET', room, 'fronts', digits(fronts)) end
+	return generation, redis.call('HINCRBY', room, 'step', 1), fronts
 end

@@ -6,16 +6,18 @@
 -- ARGV  1 visitor  2 when the link ends, unix ms
 --       3 what for: 'S' a session, 'L' a live place, 'U' a place in the lobby, 'N' nothing more
 --       4 the tier of a place  5 what the link is counted under, '' for nothing
+--       6 what the caller knows of the room (see life)  7 the draw of a place in the lobby, which
+--       is a live one once that draw is frozen
 -- reply {state, value, now_ms, generation}
 --       1 given now, 2 had before: the value is when the session ends, or the score of the place
 --       3 the visitor has a turn  4 the visitor has a session, and asked for a place
 --       5 used up  6 its time is over; and with nothing used up: 7 the cap is reached
 --       8 paused  9 no settings are in force
-local TIER = 1125899906842624 -- see package place
 local now, now_ms = clock()
 local v, till, what, at = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]) * TIER
 local generation = 0
-if what == 'L' or what == 'U' then generation = life(KEYS[1], now_ms, 0) end
+if what == 'L' or what == 'U' then generation = life(KEYS[1], KEYS[2], now_ms, ARGV[6]) end
+if what == 'U' and redis.call('HGET', KEYS[1], 'frozen') == ARGV[7] then what = 'L' end
 local function reply(state, value) return {state, value or 0, now_ms, generation} end
 
 local owner = redis.call('GET', KEYS[6])

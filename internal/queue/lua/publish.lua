@@ -1,0 +1,22 @@
+-- publish.lua writes the record of a draw down. What was published stays: a record
+-- replaces one of an earlier stage of the same draw, or one of another draw that is
+-- not between its freezing and its end.
+--
+-- KEYS  1 draw  2 cohort  3 the cohort that goes with the record; cohort itself for none
+-- ARGV  1 the draw's id  2 stage: 1 committed, 2 frozen, 3 drawn  3 record
+-- reply {id, stage, record} as they are now
+local got = redis.call('HMGET', KEYS[1], 'id', 'stage', 'record')
+local stage = tonumber(got[2]) or 0
+local same, new = got[1] == ARGV[1], tonumber(ARGV[2])
+if (same and new > stage) or (not same and stage ~= 2) then
+	redis.call('HSET', KEYS[1], 'id', ARGV[1], 'stage', new, 'record', ARGV[3])
+	if KEYS[3] ~= KEYS[2] and redis.call('EXISTS', KEYS[3]) == 1 then
+		redis.call('UNLINK', KEYS[2])
+		redis.call('RENAME', KEYS[3], KEYS[2])
+		redis.call('PERSIST', KEYS[2])
+	elseif not same then
+		redis.call('UNLINK', KEYS[2])
+	end
+	return {ARGV[1], new, ARGV[3]}
+end
+return {got[1], stage, got[3]}
