@@ -53,10 +53,12 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		claim_within  <duration>
 //		abandon_after <duration>
 //		max_queue     <n>
+//		shards        <n>
 //		tickets       <n>
 //		opens         <time> | <date> <time> <zone>
 //		closes        <time> | <date> <time> <zone>
 //		lobby         <duration>
+//		beacon        <source> [<url>] [<duration>]
 //		method        lottery|fifo|reject
 //		queue         all
 //		inventory     <url> <event>
@@ -125,6 +127,10 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return wrap(d, checkInventory(h.Inventory, h.Event))
 	case "health":
 		return h.parseHealth(d)
+	case "beacon":
+		var err error
+		h.Beacon, err = parseBeacon(d)
+		return err
 	case "stream_origin":
 		if !d.AllArgs(&h.StreamOrigin) {
 			return d.ArgErr()
@@ -136,7 +142,7 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return err
 	}
 	if n, ok := map[string]*int{
-		"burst": &h.Burst, "active": &h.Active, "max_queue": &h.MaxQueue, "tickets": &h.Tickets, "status": &h.Status,
+		"burst": &h.Burst, "active": &h.Active, "max_queue": &h.MaxQueue, "tickets": &h.Tickets, "status": &h.Status, "shards": &h.Shards,
 	}[name]; ok {
 		return countArg(d, n)
 	}

@@ -138,7 +138,7 @@ func TestQ1_WhenTheRoomIsFullEverybodyQueuesBehindTheFirst(t *testing.T) {
 
 func TestQueueAllShowsEverybodyThePage(t *testing.T) {
 	s := start(t, alwaysOn+"\nqueue all")
-	s.until("the room is in force", func(v *room.View) bool { return v.Generation > 0 && !v.Differs })
+	s.until("the room is in force", func(v *room.View) bool { return len(v.Generations) > 0 && !v.Differs })
 	for range 20 {
 		f := s.fan()
 		if got := f.page("/"); got.reachedSite() || f.cookie("pass-arena") != "" {

@@ -103,6 +103,7 @@ func (h *Handler) pass(r *http.Request) (string, pass.Claims, error) {
 	case h.room.Revoked(claims.Visitor, claims.IssuedAt):
 		return "", pass.Claims{}, errEnded
 	}
+	h.room.Inside(claims.Visitor, claims.IssuedAt, claims.Expires)
 	return c.Value, claims, nil
 }
 

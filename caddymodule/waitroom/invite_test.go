@@ -301,7 +301,7 @@ func TestAGuestWhoIsRefusedForAWhileKeepsTheInvitation(t *testing.T) {
 	}
 	s.until("the room is open", func(v *room.View) bool { return v.State == room.Open })
 	// Generations are named by the second, and a test is faster than any real loss.
-	s.until("the queue is a second old", func(v *room.View) bool { return v.Now.Unix() > int64(v.Generation) })
+	s.until("the queue is a second old", func(v *room.View) bool { return v.Now.Unix() > int64(v.Generations[0]) })
 	s.redis.Kill()
 	later("unavailable")
 	s.redis.Start()

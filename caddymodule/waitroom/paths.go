@@ -61,6 +61,12 @@ func (p paths) endpoint(path string) (server, bool) {
 		return get((*Handler).serveStream), true
 	case "board":
 		return get((*Handler).serveBoard), true
+	case "draw":
+		return get((*Handler).serveDraw), true
+	case "draw/cohort":
+		return get((*Handler).serveCohort), true
+	case "draw/proof":
+		return get((*Handler).serveProof), true
 	}
 	return nil, false
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/draw"
 	"github.com/caddy-tickets/caddy-tickets/internal/hub"
 	"github.com/caddy-tickets/caddy-tickets/internal/problem"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
@@ -61,6 +62,18 @@ var (
 		Code: "not-found", Status: http.StatusNotFound, Title: "Nothing is here",
 		Detail: "This file belongs to another version of the page. Reload the page.",
 	}
+	problemNoDraw = &problem.Problem{
+		Code: "no-draw", Status: http.StatusNotFound, Title: "Nothing is drawn here",
+		Detail: "This room has no draw: places are given in the order of arrival.",
+	}
+	problemNotDrawn = &problem.Problem{
+		Code: "not-drawn", Status: http.StatusNotFound, Title: "Not drawn yet",
+		Detail: "The draw is not over yet. Its record says how far it is.", RetryAfter: 5 * time.Second,
+	}
+	problemNotInDraw = &problem.Problem{
+		Code: "not-in-draw", Status: http.StatusNotFound, Title: "Not in the draw",
+		Detail: "This visitor was not in the lobby when it ended, and so did not take part in the draw.",
+	}
 	problemCrossOrigin = &problem.Problem{
 		Code: "cross-origin", Status: http.StatusForbidden, Title: "Not from another site",
 		Detail: "This request came from a page of another site. Open the ticket site itself.",
@@ -84,6 +97,8 @@ var refusals = []struct {
 	{room.ErrClosed, problemClosed},
 	{room.ErrQueueFull, problemQueueFull},
 	{queue.ErrNoRoom, problemRoomFull.After(time.Minute)},
+	{room.ErrNotDrawn, problemNotDrawn},
+	{draw.ErrNotInCohort, problemNotInDraw},
 	{queue.ErrNotYet, problemNotYet.After(time.Second)},
 	{queue.ErrTurnMissed, problemTurnMissed},
 	{queue.ErrNotQueued, problemNotQueued},

@@ -42,6 +42,11 @@ type Settings struct {
 	Method room.Method `json:"method,omitempty"`
 	// QueueAll makes everybody queue, also while there is room to go straight through.
 	QueueAll bool `json:"queue_all,omitempty"`
+	// Beacon is the public randomness of the draw; default none.
+	Beacon *Beacon `json:"beacon,omitempty"`
+	// Shards is how many parts the queue is split into; default 1. It is the same on every
+	// edge, and cannot change while anybody waits.
+	Shards int `json:"shards,omitempty"`
 	// Inventory is the base URL of the seat service, Event the event there.
 	Inventory string `json:"inventory,omitempty"`
 	Event     string `json:"event,omitempty"`
@@ -57,7 +62,7 @@ const (
 )
 
 // config turns the settings into the room's own form; nil if there are none.
-func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
+func (s Settings) config(name string, drawKey []byte) (*room.Config, error) {
 	if s == (Settings{}) {
 		return nil, nil //nolint:nilnil // no settings are a valid answer
 	}
@@ -73,7 +78,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 		Lobby:          time.Duration(s.Lobby),
 		Method:         s.Method,
 		QueueAll:       s.QueueAll,
-		DrawSeed:       drawSeed,
+		DrawKey:        drawKey,
 		Inventory:      s.Inventory,
 		InventoryEvent: s.Event,
 		TicketLimit:    s.Tickets,
@@ -83,6 +88,7 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 			Session:      orDefault(s.Session, defaultSession),
 			ClaimWithin:  orDefault(s.ClaimWithin, defaultClaimWithin),
 			AbandonAfter: orDefault(s.AbandonAfter, defaultAbandonAfter),
+			Shards:       s.Shards,
 		},
 	}
 	if c.Queue.Active == 0 {
@@ -94,7 +100,9 @@ func (s Settings) config(name string, drawSeed []byte) (*room.Config, error) {
 	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSchedule(c), checkMethod(c), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
+	c.Beacon = s.Beacon.announced(c.Opens)
+	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSchedule(c), checkMethod(c),
+		s.Beacon.check(c.Draws(), c.Opens), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
 }
 
 // filledBy is the most passes and turns there can be at a rate.

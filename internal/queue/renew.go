@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	_ "embed" // the script
 	"errors"
 	"time"
 
@@ -13,11 +12,6 @@ import (
 
 // ErrOver says that a session has ended, or that Redis does not know it.
 var ErrOver = errors.New("the session is over")
-
-//go:embed lua/renew.lua
-var renewLua string
-
-var renewScript = redis.NewScript(prelude + renewLua)
 
 // Renewal asks for a session to go on.
 type Renewal struct {
@@ -31,7 +25,8 @@ type Renewal struct {
 // nothing was left to add. Its errors are ErrOver and ErrUnavailable. When the answer
 // was lost, asking again adds what has passed since.
 func (q *Queue) Renew(ctx context.Context, r Renewal) (Claim, error) {
-	keys := []string{q.keys.Room, q.keys.Active, q.keys.Revoked, q.keys.Begun}
+	s := q.of(r.Visitor)
+	keys := []string{s.keys.Room, s.keys.Active, s.keys.Revoked, s.keys.Begun}
 	got, err := ints(q.eval(ctx, renewScript, keys, r.Visitor[:], r.Issued.UnixMilli(), r.Began.UnixMilli(), r.Longest.Milliseconds()), 3)
 	if err != nil {
 		return Claim{}, unavailable("renewing a session", err)
@@ -44,7 +39,7 @@ func (q *Queue) Renew(ctx context.Context, r Renewal) (Claim, error) {
 
 // Began is when a session began that has been renewed; false for one that has not.
 func (q *Queue) Began(ctx context.Context, v place.Visitor) (began time.Time, renewed bool, err error) {
-	ms, err := q.rdb.ZScore(ctx, q.keys.Begun, string(v[:])).Result()
+	ms, err := q.rdb.ZScore(ctx, q.of(v).keys.Begun, string(v[:])).Result()
 	if errors.Is(err, redis.Nil) {
 		return time.Time{}, false, nil
 	}

@@ -36,6 +36,7 @@ var (
 	spendScript    = script("sweep", "spend")
 	standingScript = script("standing")
 	orderScript    = script("order")
+	renewScript    = script("renew")
 	resumeScript   = script("resume")
 	leaveScript    = script("leave")
 	awayScript     = script("away")

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/draw"
 	"github.com/caddy-tickets/caddy-tickets/internal/hub"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 )
@@ -35,9 +36,12 @@ type Config struct {
 	// through. A room that opens at a time always queues.
 	QueueAll bool
 
-	// DrawSeed keys the order of those who came in the lobby. Every edge of a
-	// room needs the same one. It is a secret until the draw is over.
-	DrawSeed []byte
+	// DrawKey is what the secret of each draw is made from, the same on every edge. It
+	// is never published; the secret of a draw is, when the draw is over.
+	DrawKey []byte
+
+	// Beacon is the public randomness of the draw, announced before the lobby.
+	Beacon draw.Beacon
 
 	// Inventory is the base URL of the seat service, without /v1, and
 	// InventoryEvent the event there. Empty means that stock is not known.
@@ -78,7 +82,7 @@ type Config struct {
 
 // withDefaults returns a copy that shares nothing with the caller's.
 func (c Config) withDefaults() *Config {
-	c.DrawSeed = slices.Clone(c.DrawSeed)
+	c.DrawKey = slices.Clone(c.DrawKey)
 	if c.Method == "" {
 		c.Method = DefaultMethod(c.Lobby > 0)
 	}
@@ -99,6 +103,12 @@ func (c Config) withDefaults() *Config {
 		c.Drain = hub.DefaultSpread
 	}
 	return &c
+}
+
+// Draws says whether the order of the lobby is drawn.
+func (c *Config) Draws() bool {
+	lottery := c.Method == Lottery || c.Method == "" && DefaultMethod(c.Lobby > 0) == Lottery
+	return lottery && c.Lobby > 0 && !c.Opens.IsZero()
 }
 
 // lobbyOpens is when fans may first come in.

@@ -136,7 +136,7 @@ func TestAnotherRateOrAPauseBeginsTheMeasurementAnew(t *testing.T) {
 	run := func(change func(*queue.Tick)) {
 		for range 20 {
 			now, total = now.Add(time.Second), total+5
-			tick := queue.Tick{Now: now, Generation: 1, Waiting: 100, AdmittedTotal: total, Settings: settings}
+			tick := queue.Tick{Now: now, Generations: []uint32{1}, Waiting: 100, AdmittedTotal: total, Settings: settings}
 			change(&tick)
 			e.took(tick, now)
 		}
@@ -151,7 +151,7 @@ func TestAnotherRateOrAPauseBeginsTheMeasurementAnew(t *testing.T) {
 			t.Fatalf("measured are %v a second", v.measured)
 		}
 		now, total = now.Add(time.Second), total+5
-		tick := queue.Tick{Now: now, Generation: 1, Waiting: 100, AdmittedTotal: total, Settings: settings}
+		tick := queue.Tick{Now: now, Generations: []uint32{1}, Waiting: 100, AdmittedTotal: total, Settings: settings}
 		change(&tick)
 		e.took(tick, now)
 		if e.View().measuring {

@@ -12,7 +12,7 @@ import (
 // use. It is part of Queue.
 type Links interface {
 	EnterBy(ctx context.Context, l queue.Link, v place.Visitor) (queue.Claim, error)
-	PlaceBy(ctx context.Context, l queue.Link, v place.Visitor, tier place.Tier, lobby bool) (queue.Placing, error)
+	PlaceBy(ctx context.Context, l queue.Link, v place.Visitor, tier place.Tier, draw int64) (queue.Placing, error)
 	Spend(ctx context.Context, l queue.Link, v place.Visitor) error
 	Guests(ctx context.Context) (map[string]int, error)
 }
@@ -60,7 +60,7 @@ func (r *Room) InviteTo(ctx context.Context, tok place.Token, l queue.Link, tier
 	case v.Degraded:
 		return Joined{}, queue.ErrUnavailable
 	}
-	placing, err := r.queue.PlaceBy(ctx, l, tok.Visitor, tier, v.State == Lobby)
+	placing, err := r.queue.PlaceBy(ctx, l, tok.Visitor, tier, r.lobbyOf(v))
 	if err != nil {
 		return Joined{}, err
 	}

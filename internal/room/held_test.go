@@ -25,7 +25,7 @@ func TestAnOperatorIsToldWhyNobodyIsLetIn(t *testing.T) {
 		"sold-out":     func(r *Room, _ *queue.Tick) { r.stock = &Stock{State: StockSoldOut} },
 	} {
 		r := New(Deps{}, usual())
-		tick := queue.Tick{Now: now, Generation: 1, Waiting: 5, Settings: inForce(usual().Queue)}
+		tick := queue.Tick{Now: now, Generations: []uint32{1}, Waiting: 5, Settings: inForce(usual().Queue)}
 		r.mu.Lock()
 		change(r, &tick)
 		r.mu.Unlock()

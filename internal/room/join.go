@@ -19,7 +19,7 @@ var (
 
 // JoinOptions says how a visitor comes in.
 type JoinOptions struct {
-	Deprioritise bool // behind everybody who is not
+	Tier place.Tier // the first if the room has none; place.Deprioritised is behind all others
 }
 
 // Joined is a place. Token is to be sealed into the visitor's cookie.
@@ -39,6 +39,7 @@ type Joined struct {
 // clock and entered later.
 func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Joined, error) {
 	v := r.View()
+	tok = r.drawn(tok)
 	switch v.State {
 	case Scheduled:
 		return Joined{}, ErrNotOpenYet
@@ -56,10 +57,7 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 	if tok.Score != 0 && !v.Passed(tok.Score) {
 		return r.rejoin(ctx, tok, how, v)
 	}
-	entry := queue.Entry{Visitor: tok.Visitor, Deprioritised: how.Deprioritise}
-	if v.State == Lobby && !how.Deprioritise {
-		entry.Score = place.DrawScore(r.cfg.Load().DrawSeed, tok.Visitor)
-	}
+	entry := queue.Entry{Visitor: tok.Visitor, Tier: how.Tier, Draw: r.lobbyOf(v)}
 	placing, err := r.queue.Join(ctx, entry)
 	switch {
 	case away(err):
@@ -77,7 +75,7 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 	case placing.Score != 0:
 		tok.Score = placing.Score
 	case tok.Score == 0: // the reply that told the score was lost, and the turn has come
-		tok.Score = max(v.Front, 1)
+		tok.Score = max(v.Fronts[how.Tier], how.Tier.Base()+1)
 	}
 	return Joined{Token: tok, State: placing.State, Fresh: placing.Fresh, Position: placing.Position}, nil
 }
@@ -99,7 +97,7 @@ func (r *Room) rejoin(ctx context.Context, tok place.Token, how JoinOptions, v *
 		return Joined{}, err
 	}
 	r.orphans.drop(tok.Visitor)
-	tok.Generation = v.Generation
+	tok.Generation = v.generation(tok.Visitor)
 	return Joined{Token: tok, State: queue.Waiting}, nil
 }
 
@@ -125,6 +123,7 @@ const claimNear = 1000
 // queue.Claim it is ErrSoldOut when there is nothing left to claim for.
 func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
 	v := r.View()
+	tok = r.drawn(tok)
 	switch {
 	case v.State == SoldOut:
 		return Claim{}, ErrSoldOut
@@ -135,13 +134,17 @@ func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
 	case !v.Passed(tok.Score) && v.Position(tok.Score) > claimNear:
 		return Claim{}, queue.ErrNotYet
 	}
-	got, err := r.queue.Claim(ctx, tok.Visitor)
+	got, err := r.queue.Claim(ctx, tok.Visitor, queue.Vouch{})
 	if errors.Is(err, queue.ErrNotQueued) && v.Passed(tok.Score) {
-		err = queue.ErrTurnMissed // swept with the other unclaimed turns
+		err = queue.ErrTurnMissed // swept with the other unclaimed turns, or lost with Redis
+		if vouch, ok := r.vouch(tok, v); ok {
+			got, err = r.queue.Claim(ctx, tok.Visitor, vouch)
+		}
 	}
 	if err != nil {
 		return Claim{}, err
 	}
+	r.spent.note(tok.Visitor, got.At, v.Settings.ClaimWithin)
 	return r.session(ctx, tok.Visitor, got), nil
 }
 

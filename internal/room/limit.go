@@ -6,14 +6,12 @@ import "time"
 //
 // Nobody is admitted before the room's time, on the first tick after a silence
 // (its answer must tell first what was lost), while fans are still being
-// re-entered, to a site that is unwell, or for seats that cannot be sold.
+// re-entered, or for seats that cannot be sold.
 func (r *Room) limitLocked() int {
 	now := r.nowLocked()
 	cfg := r.cfg.Load()
 	switch {
-	case stateAt(cfg, now, r.stock, r.last.Paused) != Open:
-		return 0
-	case r.unwell():
+	case stateAt(cfg, now, r.stock, r.last.Paused, r.drawing.done(cfg)) != Open:
 		return 0
 	case !r.ticked || r.failures > 0 || !r.settledLocked():
 		return 0

@@ -59,6 +59,7 @@ func (r *Room) gone(visitors [][16]byte) {
 // absent one is swept is put back as well: the token proves it.
 func (r *Room) back(tok place.Token) {
 	v, view := tok.Visitor, r.View()
+	tok = r.drawn(tok)
 	if tok.Score == 0 || view.Passed(tok.Score) {
 		return
 	}

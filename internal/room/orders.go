@@ -40,7 +40,7 @@ func (r *Room) Log(ctx context.Context) (queue.Log, error) { return r.queue.Log(
 // readOrders reads the last orders after a tick if there were others since.
 func (r *Room) readOrders(ctx context.Context) {
 	r.mu.Lock()
-	revision, of := r.last.Revision, r.generation
+	revision, of := r.last.Revision, r.generations[0]
 	r.mu.Unlock()
 	if o := &r.orders; o.read && o.revision == revision && o.of == of {
 		return

@@ -25,7 +25,7 @@ func (e *edge) lose() {
 // named by the second, and a test is faster than any real loss.
 func (e *edge) age() {
 	e.t.Helper()
-	e.until("the queue is a second old", func(v *View) bool { return v.Now.Unix() > int64(v.Generation) })
+	e.until("the queue is a second old", func(v *View) bool { return v.Now.Unix() > int64(v.Generations[0]) })
 }
 
 func (e *edge) recover() {
@@ -47,7 +47,7 @@ func TestQ5_EverybodyKeepsTheirPlaceWhenRedisLosesEverything(t *testing.T) {
 	}
 	e.resume()
 	e.until("some had their turn", func(v *View) bool { return v.Passed(fans[2].Score) })
-	spent := e.View().Front
+	spent := e.View().Fronts[0]
 	if err := e.queue.Pause(t.Context()); err != nil {
 		t.Fatal(err)
 	}

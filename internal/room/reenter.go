@@ -24,14 +24,10 @@ func (r *Room) sign(tok place.Token, how JoinOptions, v *View) Joined {
 	}
 	now := r.Now()
 	score, fresh := r.orphans.score(tok.Visitor, func() place.Score {
-		if v.State == Lobby && !how.Deprioritise {
-			return place.DrawScore(r.cfg.Load().DrawSeed, tok.Visitor)
+		if r.lobbyOf(v) != 0 {
+			return how.Tier.Undrawn()
 		}
-		s := r.nextScore(place.LiveScore(now))
-		if how.Deprioritise {
-			s += place.Deprioritised.Base()
-		}
-		return s
+		return how.Tier.Base() + r.nextScore(place.LiveScore(now))
 	})
 	tok.Score, tok.Joined, tok.Generation = score, now.Truncate(time.Microsecond), 0
 	return Joined{Token: tok, State: queue.Waiting, Fresh: fresh}
@@ -51,7 +47,8 @@ func (r *Room) nextScore(s place.Score) place.Score {
 // foreign says that Redis, as it is now, may not know the place: it was signed
 // during an outage, or entered in a queue that has been lost since.
 func (r *Room) foreign(tok place.Token, v *View) bool {
-	return tok.Score != 0 && v.Generation != 0 && tok.Generation != v.Generation
+	now := v.generation(tok.Visitor)
+	return tok.Score != 0 && now != 0 && tok.Generation != now
 }
 
 // Refreshed is a token after a look.
@@ -65,20 +62,21 @@ type Refreshed struct {
 // a place that Redis may not know, at its old score, and costs nothing
 // otherwise. When Redis is away the token comes back as it was.
 func (r *Room) Refresh(ctx context.Context, tok place.Token) (Refreshed, error) {
-	v := r.View()
+	v, as := r.View(), tok
+	tok = r.drawn(tok)
 	if !r.foreign(tok, v) || v.Degraded {
-		return Refreshed{Token: tok}, nil
+		return Refreshed{Token: tok, Changed: tok != as}, nil
 	}
 	if v.Passed(tok.Score) {
-		return Refreshed{Token: tok, Spent: true}, nil
+		return Refreshed{Token: tok, Changed: tok != as, Spent: true}, nil
 	}
 	// Zero entered also means that Redis knows the place, or its turn has just come.
 	_, err := r.queue.Reenter(ctx, []queue.Place{{Visitor: tok.Visitor, Score: tok.Score}})
 	if err != nil {
-		return Refreshed{Token: tok}, err
+		return Refreshed{Token: tok, Changed: tok != as}, err
 	}
 	r.orphans.drop(tok.Visitor)
-	tok.Generation = v.Generation
+	tok.Generation = v.generation(tok.Visitor)
 	return Refreshed{Token: tok, Changed: true}, nil
 }
 
@@ -87,12 +85,15 @@ func (r *Room) Refresh(ctx context.Context, tok place.Token) (Refreshed, error) 
 // this edge admits nobody. It runs beside the tick, which must not wait for it.
 func (r *Room) reenterDue(ctx context.Context) {
 	r.mu.Lock()
-	due, generation := r.reentryDue && r.failures == 0, r.generation
+	due, generations := r.reentryDue && r.failures == 0, r.generations
 	r.mu.Unlock()
 	if !due {
 		return
 	}
 	signed := r.orphans.list()
+	for i := range signed {
+		signed[i] = r.placeOf(signed[i].Visitor, signed[i].Score)
+	}
 	if !r.reenterAll(ctx, signed) {
 		return // the next turn tries again; what is in already stays
 	}
@@ -101,7 +102,7 @@ func (r *Room) reenterDue(ctx context.Context) {
 		fans := r.hub.Part(i)
 		places := make([]queue.Place, 0, len(fans))
 		for _, f := range fans {
-			places = append(places, queue.Place{Visitor: f.Visitor, Score: place.Score(f.Score)})
+			places = append(places, r.placeOf(f.Visitor, place.Score(f.Score)))
 		}
 		if !r.reenterAll(ctx, places) {
 			return
@@ -109,7 +110,7 @@ func (r *Room) reenterDue(ctx context.Context) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.generation == generation { // else it was lost again meanwhile
+	if slices.Equal(r.generations, generations) { // else it was lost again meanwhile
 		r.reentryDue = false
 	}
 }

@@ -13,6 +13,7 @@ package room
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -43,7 +44,8 @@ type Queue interface {
 	Join(ctx context.Context, e queue.Entry) (queue.Placing, error)
 	Reenter(ctx context.Context, places []queue.Place) (int, error)
 	Tick(ctx context.Context, in queue.TickInput) (queue.Tick, error)
-	Claim(ctx context.Context, v place.Visitor) (queue.Claim, error)
+	Claim(ctx context.Context, v place.Visitor, vouch queue.Vouch) (queue.Claim, error)
+	ResumeSessions(ctx context.Context, sessions []queue.Session) error
 	Enter(ctx context.Context, v place.Visitor) (queue.Claim, error)
 	Renew(ctx context.Context, r queue.Renewal) (queue.Claim, error)
 	Began(ctx context.Context, v place.Visitor) (began time.Time, renewed bool, err error)
@@ -59,7 +61,9 @@ type Queue interface {
 	Resume(ctx context.Context) error
 	SetRate(ctx context.Context, rate int, per time.Duration) error
 	SetMessage(ctx context.Context, message string) error
+	Split(shards int)
 	Links
+	Draws
 }
 
 var _ Queue = (*queue.Queue)(nil)
@@ -76,6 +80,10 @@ type Room struct {
 	liveness  liveness
 	orphans   orphans
 	revoked   revocations
+	spent     spent
+	sessions  sessions
+	drawing   drawing
+	edge      string // this process among the edges
 	orders    orders
 	watch     watch
 	cfg       atomic.Pointer[Config]
@@ -87,11 +95,14 @@ type Room struct {
 	ticked       bool          // Redis has answered at least once
 	failures     int           // ticks in a row without an answer
 	offset       time.Duration // Redis time − this machine's
-	front        place.Score   // highest ever seen
-	generation   uint32
-	unconfigured bool // settings that Redis has not taken yet
-	wasPaused    bool // the operator's word that Redis lost, likewise
+	fronts       place.Fronts  // highest ever seen
+	passed       passed        // when they came to where they are
+	generations  []uint32      // of each shard
+	unconfigured bool          // settings that Redis has not taken yet
+	wasPaused    bool          // the operator's word that Redis lost, likewise
 	wasMessage   string
+	wasOpen      bool      // it was not paused, and an older Redis says it is
+	lostAt       time.Time // when Redis was last found to have lost the queue; its time
 	settleUntil  time.Time // Redis time
 	reentryDue   bool      // places are to be re-entered before anybody is admitted
 	board        *board.Board
@@ -135,6 +146,8 @@ func New(deps Deps, cfg Config) *Room {
 		watch:        newWatch(),
 	}
 	r.cfg.Store(c)
+	r.edge = rand.Text()
+	r.queue.Split(c.Queue.Shards)
 	r.liveness.init()
 	h := deps.Hub
 	h.Pace, h.OnGone, h.Clock = c.Pace, r.gone, deps.Clock
@@ -165,6 +178,7 @@ func (r *Room) Start() {
 		r.every(ctx, stockEvery, r.pollStock)
 		r.every(ctx, healthLook, r.checkHealth)
 		r.every(ctx, reentryEvery, r.reenterDue)
+		r.every(ctx, drawEvery, r.runDraw)
 	})
 }
 
@@ -192,6 +206,9 @@ func (r *Room) Apply(cfg Config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.cfg.Swap(c)
+	if old.Queue.Shards != c.Queue.Shards {
+		r.queue.Split(c.Queue.Shards)
+	}
 	r.unconfigured = true
 	if old.Inventory != c.Inventory || old.InventoryEvent != c.InventoryEvent {
 		r.stock, r.stockErr, r.sales, r.conversion = nil, nil, sales{}, conversion{}

@@ -99,6 +99,7 @@ func (e *edge) until(what string, done func(*View) bool) {
 	for {
 		e.tick(e.t.Context())
 		e.reenterDue(e.t.Context())
+		e.runDraw(e.t.Context())
 		if done(e.View()) {
 			return
 		}

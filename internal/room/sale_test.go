@@ -78,7 +78,7 @@ func simulate(t testing.TB, c crowd) *sim {
 	cfg.Queue = queue.Settings{Rate: c.rate, Per: time.Second, Burst: c.rate, Active: c.active, Session: simSession * time.Second, ClaimWithin: simClaim * time.Second}
 	cfg.TicketLimit = c.limit
 	cfg.Inventory = "http://192.0.2.1" // never asked
-	s.room = New(Deps{Clock: s.clock}, cfg)
+	s.room = New(Deps{Queue: queue.Open(nil, "arena"), Clock: s.clock}, cfg)
 	s.waiting = c.fans
 	for n := range c.fans {
 		s.line = append(s.line, &simFan{n: n, admitted: -1})
@@ -109,7 +109,7 @@ func (s *sim) step() bool {
 	s.room.tookStockLocked(stock)
 	s.room.mu.Unlock()
 	s.room.took(queue.Tick{
-		Now: s.clock.Now(), Generation: 1, Waiting: s.waiting, Turns: s.turns, Active: s.inside,
+		Now: s.clock.Now(), Generations: []uint32{1}, Waiting: s.waiting, Turns: s.turns, Active: s.inside,
 		AdmittedTotal: int64(s.admitted), NoShowsTotal: int64(s.missed), Settings: inForce(cfg.Queue),
 	}, s.clock.Now())
 	s.freeAt = append(s.freeAt, s.free > 0)

@@ -9,6 +9,7 @@ type State string
 const (
 	Scheduled State = "scheduled" // nobody may come in yet
 	Lobby     State = "lobby"     // fans come in, arrival does not matter
+	Drawing   State = "drawing"   // the lobby is over, and its order is being drawn
 	Open      State = "open"      // the queue moves
 	Paused    State = "paused"    // an operator stopped admission
 	SoldOut   State = "sold-out"  // nothing is left, held or free
@@ -16,11 +17,11 @@ const (
 )
 
 // Takes says whether a new visitor may join.
-func (s State) Takes() bool { return s == Lobby || s == Open || s == Paused }
+func (s State) Takes() bool { return s == Lobby || s == Drawing || s == Open || s == Paused }
 
 // stateAt decides by the schedule, the stock and the operator, final things
 // first: a sold-out sale that is paused is sold out.
-func stateAt(cfg *Config, now time.Time, stock *Stock, paused bool) State {
+func stateAt(cfg *Config, now time.Time, stock *Stock, paused, drawn bool) State {
 	switch {
 	case !cfg.Closes.IsZero() && !now.Before(cfg.Closes):
 		return Closed
@@ -30,6 +31,8 @@ func stateAt(cfg *Config, now time.Time, stock *Stock, paused bool) State {
 		return Scheduled
 	case !cfg.Opens.IsZero() && now.Before(cfg.Opens):
 		return Lobby
+	case cfg.Draws() && !drawn:
+		return Drawing
 	case paused:
 		return Paused
 	}

@@ -69,7 +69,8 @@ func (v *View) Status(tok place.Token, seen int) Status {
 		opens := v.Opens.UTC().Truncate(time.Second)
 		s.Opens = &opens
 	}
-	if tok.Score != 0 && !v.Passed(tok.Score) {
+	s.Drawn = tok.Placed() && tok.Score-tok.Score.Tier().Base() < place.LiveBase
+	if tok.Placed() && !v.Passed(tok.Score) {
 		s.Position = clamp(v.Position(tok.Score), seen)
 		s.Ahead = max(0, s.Position-1)
 	}
@@ -88,6 +89,9 @@ const (
 // PollAfter is when a fan without a stream should ask again: a tenth of the
 // shortest wait, so that those near the front hear soon and the rest cost little.
 func (v *View) PollAfter(s place.Score) time.Duration {
+	if v.State == Drawing {
+		return pollLeast + pollLeast/2
+	}
 	if v.State == Lobby || v.State == Scheduled {
 		return min(max((v.Opens.Sub(v.Now))/4, pollLeast), pollMost)
 	}

@@ -15,13 +15,13 @@ import (
 // not called, unless it is hijack's own.
 func (r *Room) Park(hijack func() (net.Conn, error), head []byte, tok place.Token, seen int) error {
 	r.back(tok)
-	return r.hub.Park(hijack, head, fan(tok, seen))
+	return r.hub.Park(hijack, head, fan(r.drawn(tok), seen))
 }
 
 // Stream does the same in the caller's goroutine, for HTTP/2 and HTTP/3.
 func (r *Room) Stream(ctx context.Context, w hub.StreamWriter, tok place.Token, seen int) error {
 	r.back(tok)
-	return r.hub.Stream(ctx, w, fan(tok, seen))
+	return r.hub.Stream(ctx, w, fan(r.drawn(tok), seen))
 }
 
 // Seen notes that a fan without a stream is still there. Call it with every status.

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
@@ -21,7 +22,7 @@ const (
 // edges do the same; the script makes the sum right.
 func (r *Room) tick(ctx context.Context) {
 	r.mu.Lock()
-	in := queue.TickInput{Front: r.front, Limit: r.limitLocked(), RevokedSince: r.revoked.since()}
+	in := queue.TickInput{Limit: r.limitLocked(), RevokedSince: r.revoked.since(), Edge: r.edge, Unwell: r.unwell()}
 	r.mu.Unlock()
 
 	began := r.deps.Clock.Now()
@@ -41,6 +42,7 @@ func (r *Room) tick(ctx context.Context) {
 	r.configure(ctx) // after the tick, which tells whether the queue was lost
 	r.readOrders(ctx)
 	r.flushLiveness(ctx)
+	r.flushSessions(ctx)
 }
 
 // missed notes a tick without an answer.
@@ -61,7 +63,7 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 	if r.failures >= failuresBeforeDegraded {
 		r.log.Info("the queue in Redis answers again", "waiting", t.Waiting)
 	}
-	if r.ticked && t.Generation != r.generation {
+	if r.ticked && !slices.Equal(t.Generations, r.generations) {
 		r.lostLocked(t)
 	}
 	if r.orphans.any() {
@@ -74,24 +76,30 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 	if old := r.last.Settings; old.Rate != t.Settings.Rate || old.Per != t.Settings.Per {
 		r.unmeasureLocked() // what was measured says nothing about the new rate
 	}
+	t.Settings.Shards = r.cfg.Load().Queue.Shards // 0 and 1 are the same
 	r.last, r.ticked, r.failures = t, true, 0
 	r.offset = t.Now.Sub(made)
-	r.generation = t.Generation
-	r.front = max(r.front, t.Front)
+	r.generations = t.Generations
+	if r.fronts.Raise(t.Fronts) {
+		r.passed.note(t.Now, r.fronts, t.Settings.ClaimWithin)
+	}
 	r.pulse.note(t.Now, t.AdmittedTotal)
 	r.measureLocked(&t)
 	r.publishLocked()
 }
 
-// lostLocked: Redis lost everything and began a new queue. Its settings are gone
+// lostLocked: Redis lost everything, or came back as it was some time ago, and began a
+// new life. Its settings are gone
 // too, and without settings no edge can admit anybody. That is what keeps Q5: they
 // are pushed again only when the fans had the time to be back in their order. A
 // fan who joins the empty queue in between would else be admitted, and would move
 // the front past everybody who waits.
 func (r *Room) lostLocked(t queue.Tick) {
-	r.log.Warn("Redis came back without the queue; places are re-entered from the fans' tokens", "generation", t.Generation)
+	r.log.Warn("Redis came back without the queue; places are re-entered from the fans' tokens", "generations", t.Generations)
 	r.unconfigured, r.reentryDue = true, true
 	r.wasPaused, r.wasMessage = r.last.Paused || r.wasPaused, r.last.Message
+	r.wasOpen = t.Paused && !r.wasPaused
+	r.lostAt = t.Now
 	r.settleUntil = t.Now.Add(r.cfg.Load().Settle)
 	r.pulse.reset()
 	r.unmeasureLocked()
@@ -107,7 +115,8 @@ func (r *Room) settledLocked() bool {
 func (r *Room) configure(ctx context.Context) {
 	r.mu.Lock()
 	due, settings := r.unconfigured && r.settledLocked(), r.cfg.Load().Queue
-	paused, message := r.wasPaused, r.wasMessage
+	was := queue.Tick{Paused: r.wasPaused, Message: r.wasMessage}
+	wasOpen := r.wasOpen
 	r.unconfigured = r.unconfigured && !due
 	r.mu.Unlock()
 	if !due {
@@ -115,12 +124,12 @@ func (r *Room) configure(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
-	err := r.push(ctx, settings, paused, message)
+	err := r.push(ctx, settings, was, wasOpen)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case err == nil:
-		r.wasPaused, r.wasMessage = false, ""
+		r.wasPaused, r.wasMessage, r.wasOpen = false, "", false
 	case errors.Is(err, queue.ErrUnavailable):
 		r.unconfigured = true
 	case ctx.Err() == nil: // settings that make no sense are not made better by trying again
@@ -129,15 +138,20 @@ func (r *Room) configure(ctx context.Context) {
 }
 
 // push sets the pause before the settings, for without those nobody is admitted.
-func (r *Room) push(ctx context.Context, s queue.Settings, paused bool, message string) error {
+func (r *Room) push(ctx context.Context, s queue.Settings, was queue.Tick, wasOpen bool) error {
 	again := queue.By{Reason: "put back after Redis lost it"}
-	if paused {
+	if was.Paused {
 		if err := r.give(ctx, queue.Order{What: queue.WhatPause, By: again}); err != nil {
 			return err
 		}
 	}
-	if message != "" {
-		if err := r.give(ctx, queue.Order{What: queue.WhatMessage, Message: message, By: again}); err != nil {
+	if wasOpen {
+		if err := r.give(ctx, queue.Order{What: queue.WhatResume, By: again}); err != nil {
+			return err
+		}
+	}
+	if was.Message != "" {
+		if err := r.give(ctx, queue.Order{What: queue.WhatMessage, Message: was.Message, By: again}); err != nil {
 			return err
 		}
 	}

@@ -28,11 +28,11 @@ type View struct {
 	AdmittedTotal, NoShowsTotal int64
 	AdmittedPerMinute           float64 // measured; 0 until it can be told
 
-	Front      place.Score  // every place at or below it has had its turn
-	Board      *board.Board // nil until first read
-	Generation uint32
-	Stock      *Stock // nil if not known
-	Message    string // the operator's words to the fans
+	Fronts      place.Fronts // every place at or below its tier's has had its turn
+	Board       *board.Board // nil until first read
+	Generations []uint32     // of the data in Redis, for each shard
+	Stock       *Stock       // nil if not known
+	Message     string       // the operator's words to the fans
 
 	measured  float64 // admissions per second in the last minute
 	measuring bool    // measured is known
@@ -45,14 +45,22 @@ type View struct {
 // Position is the place's number in the queue, from 1; 0 if it cannot be told
 // or means nothing yet, as in the lobby, where the order is not drawn.
 func (v *View) Position(s place.Score) int {
-	if s == 0 || v.Board == nil || v.State == Lobby || v.State == Scheduled {
+	if s == 0 || s.Undrawn() || v.Board == nil || v.State == Lobby || v.State == Scheduled || v.State == Drawing {
 		return 0
 	}
 	return v.Board.Position(s)
 }
 
 // Passed says whether the front has reached a place: its turn has come, or was.
-func (v *View) Passed(s place.Score) bool { return s != 0 && s <= v.Front }
+func (v *View) Passed(s place.Score) bool { return v.Fronts.Passed(s) }
+
+// generation is that of the visitor's data; 0 until it is known.
+func (v *View) generation(visitor place.Visitor) uint32 {
+	if len(v.Generations) == 0 {
+		return 0
+	}
+	return v.Generations[queue.ShardOf(visitor, len(v.Generations))]
+}
 
 // View is the room as this edge knows it: one atomic load, no Redis call.
 func (r *Room) View() *View { return r.view.Load() }
@@ -65,7 +73,7 @@ func (r *Room) publishLocked() {
 	cfg, old, now := r.cfg.Load(), r.view.Load(), r.nowLocked()
 	v := &View{
 		Room:          cfg.Name,
-		State:         stateAt(cfg, now, r.stock, r.last.Paused),
+		State:         stateAt(cfg, now, r.stock, r.last.Paused, r.drawing.done(cfg)),
 		AllHeld:       r.stock != nil && r.stock.State == StockAllHeld,
 		Degraded:      r.failures >= failuresBeforeDegraded,
 		Unwell:        r.unwell(),
@@ -79,9 +87,9 @@ func (r *Room) publishLocked() {
 		Active:        r.last.Active,
 		AdmittedTotal: r.last.AdmittedTotal,
 		NoShowsTotal:  r.last.NoShowsTotal,
-		Front:         r.front,
+		Fronts:        r.fronts,
 		Board:         r.board,
-		Generation:    r.generation,
+		Generations:   r.generations,
 		Stock:         r.stock,
 		Message:       r.last.Message,
 	}
@@ -111,8 +119,8 @@ func (r *Room) publishLocked() {
 	if old == nil {
 		return
 	}
-	if v.State == Open || v.State == Paused {
-		r.hub.Passed(uint64(v.Front))
+	if (v.State == Open || v.State == Paused) && v.Fronts != old.Fronts {
+		r.hub.Passed(func(score uint64) bool { return v.Passed(place.Score(score)) })
 	}
 	if changed {
 		r.hub.Broadcast()

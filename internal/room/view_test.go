@@ -34,48 +34,16 @@ func TestTheStateFollowsTheScheduleTheStockAndTheOperator(t *testing.T) {
 		"sold out while paused": {time.Minute, gone, true, SoldOut},
 		"closed":                {time.Hour, gone, true, Closed},
 	} {
-		if got := stateAt(cfg, opens.Add(tc.at), tc.stock, tc.paused); got != tc.want {
+		if got := stateAt(cfg, opens.Add(tc.at), tc.stock, tc.paused, true); got != tc.want {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
-	if got := stateAt(&Config{}, opens, nil, false); got != Open {
+	cfg.Method = Lottery
+	if got := stateAt(cfg, opens, nil, true, false); got != Drawing {
+		t.Errorf("before the draw is over: %s", got)
+	}
+	if got := stateAt(&Config{}, opens, nil, false, false); got != Open {
 		t.Errorf("without a schedule: %s", got)
-	}
-}
-
-func TestInTheLobbyEverybodyIsDrawnAndNobodyIsAdmitted(t *testing.T) {
-	t.Parallel()
-	cfg := usual()
-	cfg.Opens, cfg.Lobby, cfg.DrawSeed = time.Now().Add(time.Hour), 2*time.Hour, []byte("seed")
-	e := openEdge(t, cfg)
-	fans := e.crowd(8)
-	for _, f := range fans {
-		if want := place.DrawScore(cfg.DrawSeed, f.Visitor); f.Score != want {
-			t.Fatalf("score %d, want the drawn %d", f.Score, want)
-		}
-	}
-	e.readBoard(t.Context())
-	for range 3 {
-		e.tick(t.Context())
-	}
-	v := e.View()
-	if v.State != Lobby || v.Front != 0 || v.Waiting != 8 {
-		t.Fatalf("state %s, front %d, waiting %d", v.State, v.Front, v.Waiting)
-	}
-	if got := v.Status(fans[0], 0); got.Position != 0 || got.State != "lobby" || got.Opens == nil {
-		t.Fatalf("a position before the draw would go up with every newcomer: %+v", got)
-	}
-	cfg.Opens = time.Now().Add(-time.Minute)
-	e.Apply(cfg)
-	live := e.join(visitor(t))
-	if live.Score < place.LiveBase {
-		t.Fatal("one who comes after the opening is drawn too")
-	}
-	e.until("all are admitted, the latecomer last", func(v *View) bool { return v.Passed(live.Score) })
-	for _, f := range fans {
-		if !e.View().Passed(f.Score) {
-			t.Fatal("the latecomer was before one of the lobby")
-		}
 	}
 }
 
@@ -97,12 +65,12 @@ func TestBeforeTheLobbyJoinsAreRefused(t *testing.T) {
 func TestADeprioritisedVisitorIsBehindEverybody(t *testing.T) {
 	t.Parallel()
 	e := paused(t)
-	j, err := e.Join(t.Context(), visitor(t), JoinOptions{Deprioritise: true})
+	j, err := e.Join(t.Context(), visitor(t), JoinOptions{Tier: place.Deprioritised})
 	if err != nil || j.Token.Score < place.Deprioritised.Base() {
 		t.Fatalf("%+v, %v", j, err)
 	}
 	e.lose()
-	j, err = e.Join(t.Context(), visitor(t), JoinOptions{Deprioritise: true})
+	j, err = e.Join(t.Context(), visitor(t), JoinOptions{Tier: place.Deprioritised})
 	if err != nil || j.Token.Score < place.Deprioritised.Base() {
 		t.Fatalf("while Redis is away: %+v, %v", j, err)
 	}
@@ -205,11 +173,11 @@ func BenchmarkLine(b *testing.B) {
 // A quiet hour says nothing about how fast a queue will move.
 func TestTheEstimateBelievesOnlyWhatWasMeasuredWhileSomebodyWaited(t *testing.T) {
 	t.Parallel()
-	r := New(Deps{Clock: clock.NewFake(time.Unix(2e9, 0))}, usual())
+	r := New(Deps{Queue: queue.Open(nil, "arena"), Clock: clock.NewFake(time.Unix(2e9, 0))}, usual())
 	now := time.Unix(2e9, 0)
 	tick := func(waiting int, admitted int64) {
 		now = now.Add(time.Second)
-		r.took(queue.Tick{Now: now, Generation: 1, Waiting: waiting, AdmittedTotal: admitted, Settings: inForce(usual().Queue)}, now)
+		r.took(queue.Tick{Now: now, Generations: []uint32{1}, Waiting: waiting, AdmittedTotal: admitted, Settings: inForce(usual().Queue)}, now)
 	}
 	for range 30 {
 		tick(0, 1) // one fan came and went straight in
