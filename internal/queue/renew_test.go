@@ -17,7 +17,7 @@ func renewal(v place.Visitor, c Claim) Renewal {
 func shorten(t testing.TB, q *Queue, v place.Visitor, left time.Duration) {
 	t.Helper()
 	ends := float64(time.Now().Add(left).UnixMilli())
-	if err := q.rdb.Do(t.Context(), "ZADD", q.keys.Active, ends, v[:]).Err(); err != nil {
+	if err := q.rdb.Do(t.Context(), "ZADD", q.first().keys.Active, ends, v[:]).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -93,7 +93,7 @@ func TestRenewedSessionsAreForgotten(t *testing.T) {
 	q, _ := setup(t, fast)
 	tick(t, q, NoLimit)
 	old, v := visitor(t), visitor(t)
-	if err := q.rdb.Do(t.Context(), "ZADD", q.keys.Begun, time.Now().Add(-2*time.Hour).UnixMilli(), old[:]).Err(); err != nil {
+	if err := q.rdb.Do(t.Context(), "ZADD", q.first().keys.Begun, time.Now().Add(-2*time.Hour).UnixMilli(), old[:]).Err(); err != nil {
 		t.Fatal(err)
 	}
 	first := enter(t, q, v)

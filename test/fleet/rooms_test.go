@@ -57,7 +57,7 @@ func openRooms(t *testing.T, url string, cfg room.Config) rooms {
 		})
 		all = append(all, r)
 	}
-	all.until(t, "it has its settings", func(v *room.View) bool { return v.Generation != 0 && !v.Differs })
+	all.until(t, "it has its settings", func(v *room.View) bool { return len(v.Generations) != 0 && !v.Differs })
 	return all
 }
 
@@ -303,7 +303,7 @@ func (n *night) end() {
 func (n *night) explain() {
 	for i, r := range n.rooms {
 		v := r.View()
-		n.t.Logf("room %d: %s, degraded %v, generation %d, front %d, %d waiting, %d turns, %d active, settings %+v", i, v.State, v.Degraded, v.Generation, v.Front, v.Waiting, v.Turns, v.Active, v.Settings)
+		n.t.Logf("room %d: %s, degraded %v, generations %v, fronts %v, %d waiting, %d turns, %d active, settings %+v", i, v.State, v.Degraded, v.Generations, v.Fronts, v.Waiting, v.Turns, v.Active, v.Settings)
 	}
 	for i, g := range n.guests {
 		if tok := g.token(); !g.hasPass() {
