@@ -178,7 +178,7 @@ func (w *watch) ask(ctx context.Context, h Health) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("no answer within %v", h.Timeout)
 	case errors.As(err, &failed):
-		return failed.Err // without the address, which may hold a password
+		return failed.Err // without the address, which may hold a secret
 	case err != nil:
 		return err
 	}

@@ -95,7 +95,7 @@ func TestWhichAnswersAreGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := "http://op:secret@" + l.Addr().String()
+	gone := "http://op:secret@" + l.Addr().String() + "/?token=secret"
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
