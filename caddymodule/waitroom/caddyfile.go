@@ -49,7 +49,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		admit         <n>/s|m|h
 //		burst         <n>
 //		active        <n>
-//		session       <duration>
+//		session       <duration> [sliding <duration>]
 //		claim_within  <duration>
 //		abandon_after <duration>
 //		max_queue     <n>
@@ -116,6 +116,8 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return timeArg(d, &h.Opens)
 	case "closes":
 		return timeArg(d, &h.Closes)
+	case "session":
+		return sessionArg(d, &h.Session, &h.SessionSliding)
 	case "method":
 		return methodArg(d, &h.Method)
 	case "queue":
@@ -147,7 +149,7 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return countArg(d, n)
 	}
 	if t, ok := map[string]*caddy.Duration{
-		"session": &h.Session, "claim_within": &h.ClaimWithin, "abandon_after": &h.AbandonAfter, "lobby": &h.Lobby,
+		"claim_within": &h.ClaimWithin, "abandon_after": &h.AbandonAfter, "lobby": &h.Lobby,
 	}[name]; ok {
 		return durationArg(d, t)
 	}
@@ -181,6 +183,10 @@ func durationArg(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	if !d.AllArgs(&text) {
 		return d.ArgErr()
 	}
+	return duration(d, option, text, into)
+}
+
+func duration(d *caddyfile.Dispenser, option, text string, into *caddy.Duration) error {
 	t, err := caddy.ParseDuration(text)
 	if err != nil || t <= 0 {
 		return d.Errf("%s must be a time above zero such as 90s, 10m or 1h, not %q", option, text)

@@ -59,9 +59,13 @@ func (h *Handler) givePass(w http.ResponseWriter, r *http.Request, visitor place
 
 // sign makes the pass of a session.
 func (h *Handler) sign(r *http.Request, v place.Visitor, session room.Claim) (string, error) {
+	return h.signFor(r, v.String(), session)
+}
+
+func (h *Handler) signFor(r *http.Request, visitor string, session room.Claim) (string, error) {
 	return h.app.Signer().Sign(pass.Claims{
-		Room: h.Room, Visitor: v.String(), ID: uuid.NewString(),
-		IssuedAt: session.Issued, Expires: session.Expires,
+		Room: h.Room, Visitor: visitor, ID: uuid.NewString(),
+		IssuedAt: session.Issued, Expires: session.Expires, Began: session.Began,
 		Limit: h.room.Config().TicketLimit, Binding: binding(r),
 	})
 }

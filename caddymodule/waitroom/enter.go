@@ -71,14 +71,16 @@ func entering(err error, again bool) string {
 	return "unavailable"
 }
 
-// handover gives a session to its visitor, on whatever answer is sent.
+// handover gives a pass to its visitor, with whatever answer is sent.
 type handover struct {
-	place place.Token // without a place: none is needed inside
+	place place.Token // of a session that begins: without a place, none is needed inside
 	life  time.Duration
 }
 
 func (o *handover) give(i *inside) {
-	i.h.setPlace(i.ResponseWriter, i.r, o.place)
+	if o.place != (place.Token{}) {
+		i.h.setPlace(i.ResponseWriter, i.r, o.place)
+	}
 	i.h.setPass(i.ResponseWriter, i.r, i.token, o.life)
 	keepPrivate(i.Header())
 }

@@ -61,7 +61,9 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	token, claims, err := h.pass(r)
 	if err == nil {
 		h.app.Count(h.Room, "pass", "valid")
-		return h.through(w, r, next, &inside{token: token, visitor: claims.Visitor})
+		in := &inside{token: token, visitor: claims.Visitor}
+		h.renew(r, &claims, in)
+		return h.through(w, r, next, in)
 	}
 	dropHeaders(r)
 	h.app.Count(h.Room, "pass", outcome(err))

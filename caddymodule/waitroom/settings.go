@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-tickets/caddy-tickets/internal/pass"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
@@ -25,6 +24,9 @@ type Settings struct {
 	Active int `json:"active,omitempty"`
 	// Session is the life of a pass; default 10m.
 	Session caddy.Duration `json:"session,omitempty"`
+	// SessionSliding is how long a session may become: the pass of a fan who uses the site
+	// is renewed up to it. Default 0: no pass is renewed.
+	SessionSliding caddy.Duration `json:"session_sliding,omitempty"`
 	// ClaimWithin is how long a turn waits for its fan; default 2m.
 	ClaimWithin caddy.Duration `json:"claim_within,omitempty"`
 	// AbandonAfter is how long a place is kept for a fan who is gone; default 2m.
@@ -82,6 +84,7 @@ func (s Settings) config(name string, drawKey []byte) (*room.Config, error) {
 		Inventory:      s.Inventory,
 		InventoryEvent: s.Event,
 		TicketLimit:    s.Tickets,
+		Sliding:        time.Duration(s.SessionSliding),
 		Health:         s.Health.config(),
 		Queue: queue.Settings{
 			Rate: rate, Per: per, Burst: s.Burst, Active: s.Active, MaxQueue: s.MaxQueue,
@@ -92,7 +95,7 @@ func (s Settings) config(name string, drawKey []byte) (*room.Config, error) {
 		},
 	}
 	if c.Queue.Active == 0 {
-		c.Queue.Active = filledBy(c.Queue)
+		c.Queue.Active = filledBy(c.Queue, c.Sliding)
 	}
 	if c.Opens, err = parseTime("opens", s.Opens); err != nil {
 		return nil, err
@@ -101,13 +104,13 @@ func (s Settings) config(name string, drawKey []byte) (*room.Config, error) {
 		return nil, err
 	}
 	c.Beacon = s.Beacon.announced(c.Opens)
-	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSchedule(c), checkMethod(c),
+	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSliding(c), checkSchedule(c), checkMethod(c),
 		s.Beacon.check(c.Draws(), c.Opens), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
 }
 
 // filledBy is the most passes and turns there can be at a rate.
-func filledBy(q queue.Settings) int {
-	seconds := (q.Session + q.ClaimWithin).Seconds()
+func filledBy(q queue.Settings, sliding time.Duration) int {
+	seconds := (max(q.Session, sliding) + q.ClaimWithin).Seconds()
 	return int(float64(q.Rate)/q.Per.Seconds()*seconds) + max(q.Burst, q.DefaultBurst())
 }
 
@@ -122,14 +125,6 @@ func orDefault(d caddy.Duration, otherwise time.Duration) time.Duration {
 func checkBurst(s Settings) error {
 	if s.Active > 0 && s.Burst > s.Active {
 		return blame("burst", fmt.Errorf("burst %d can never come in at once with active %d: lower burst, or raise active", s.Burst, s.Active))
-	}
-	return nil
-}
-
-// checkSession refuses a session that no pass can last: every claim would fail.
-func checkSession(session time.Duration) error {
-	if session > pass.MaxLife {
-		return blame("session", fmt.Errorf("session must be %v or less, not %v: a pass lasts no longer", pass.MaxLife, session))
 	}
 	return nil
 }

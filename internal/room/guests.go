@@ -43,7 +43,7 @@ func (r *Room) Invite(ctx context.Context, tok place.Token, l queue.Link) (Claim
 		return Claim{}, err
 	}
 	r.orphans.drop(tok.Visitor) // or an outage that is just over would bring the place back
-	return Claim{Issued: got.At, Expires: got.Expires, Again: got.Again}, nil
+	return r.session(ctx, tok.Visitor, got), nil
 }
 
 // InviteTo gives a guest a place in a tier, or finds the one it has: see

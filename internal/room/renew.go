@@ -25,19 +25,19 @@ type Used struct {
 // with the pass at once. Its errors are ErrNotDue, which costs no call,
 // queue.ErrOver and queue.ErrUnavailable; the pass is as good as before after each.
 func (r *Room) Renew(ctx context.Context, used Used) (Claim, error) {
-	longest, now := r.cfg.Load().Sliding, r.Now()
+	longest, v := r.cfg.Load().Sliding, r.View()
 	due := used.Issued.Add(used.Expires.Sub(used.Issued) / 2)
-	if longest == 0 || now.Before(due) || r.View().Degraded {
+	if longest == 0 || v.Now.Before(due) || v.Degraded {
 		return Claim{}, ErrNotDue
 	}
 	if used.Began.Add(longest).Sub(used.Expires) < time.Second { // passes end in whole seconds
 		return Claim{}, ErrNotDue
 	}
-	v, err := place.ParseVisitor(used.Visitor)
+	visitor, err := place.ParseVisitor(used.Visitor)
 	if err != nil || !r.renewals.first(used.ID, r.deps.Clock.Now()) {
 		return Claim{}, ErrNotDue
 	}
-	got, err := r.queue.Renew(ctx, queue.Renewal{Visitor: v, Issued: used.Issued, Began: used.Began, Longest: longest})
+	got, err := r.queue.Renew(ctx, queue.Renewal{Visitor: visitor, Issued: used.Issued, Began: used.Began, Longest: longest})
 	if err != nil {
 		return Claim{}, err
 	}
