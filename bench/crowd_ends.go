@@ -44,13 +44,27 @@ func dialEnd(source net.IP, to *net.TCPAddr, framed bool) (*end, error) {
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &bound),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &bound),
 		unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte(source.To4())}),
-		unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}),
+		connect(fd, to),
 	)
 	if err != nil {
 		_ = e.Close()
 		return nil, fmt.Errorf("connecting from %s: %w", source, err)
 	}
 	return e, nil
+}
+
+// connect goes on where a signal has interrupted it.
+func connect(fd int, to *net.TCPAddr) error {
+	for {
+		err := unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())})
+		switch err {
+		case unix.EINTR, unix.EALREADY:
+		case unix.EISCONN:
+			return nil
+		default:
+			return err
+		}
+	}
 }
 
 // Read implements net.Conn.

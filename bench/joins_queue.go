@@ -47,7 +47,10 @@ var joinsInQueue = figure{
 }
 
 // fill joins n new visitors to a queue.
-func fill(ctx context.Context, q *queue.Queue, n int) error {
+func fill(ctx context.Context, q *queue.Queue, n int) error { return fillLobby(ctx, q, n, 0) }
+
+// fillLobby joins them to the lobby of a draw.
+func fillLobby(ctx context.Context, q *queue.Queue, n int, draw int64) error {
 	var (
 		callers  sync.WaitGroup
 		failures = make([]error, joinCallers)
@@ -63,7 +66,7 @@ func fill(ctx context.Context, q *queue.Queue, n int) error {
 				}
 				entries = entries[:min(left, queue.MaxBatch)]
 				for i := range entries {
-					entries[i].Visitor = anybody()
+					entries[i] = queue.Entry{Visitor: anybody(), Draw: draw}
 				}
 				if _, err := q.JoinBatch(ctx, entries); err != nil {
 					failures[caller] = err

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
-	"github.com/caddy-tickets/caddy-tickets/internal/redisconn"
 )
 
 const (
@@ -48,8 +47,13 @@ func parkedStudy(secure bool, memory, line figure, ratio ...figure) study {
 			if err != nil {
 				return err
 			}
+			bare, err := bareWrite(ctx)
+			if err != nil {
+				return err
+			}
 			out.set(memory, parked.memory)
 			out.set(line, parked.line)
+			out.note("write(2) of %d bytes to a socket, and nothing else, takes %.2f us here now; load average %s", bareLine, bare, loadAverage())
 			out.note("%-44s %6s %8s %8s", "how they wait", "fans", "KB/fan", "us/line")
 			row := func(how string, fans int, c cost) {
 				if secure {
@@ -101,12 +105,11 @@ func (l *lab) waiting(ctx context.Context, w waiters) (cost, error) {
 	if err != nil {
 		return cost{}, err
 	}
-	client, err := redisconn.Open(edge.redis)
+	r, err := own.meter(edge.redis)
 	if err != nil {
 		return cost{}, err
 	}
-	own.onClose(func() { _ = client.Close() })
-	q := queue.Open(client, benchRoom)
+	q := queue.Open(r.client, benchRoom)
 	warm, err := wait(ctx, edge, w.how, 0, warmFans)
 	if err != nil {
 		return cost{}, err

@@ -54,26 +54,34 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * cpuTick, nil
 }
 
+const (
+	// settledReadings without a fall by settledStep are the end of it: the runtime
+	// gives memory back slowly, so as not to need it again.
+	settledReadings = 6
+	settledStep     = 256 << 10
+)
+
 // settled reads the memory until it has stopped falling. What joining used goes
 // back with a collection, which comes by itself within two minutes; collect makes
 // it come now.
 func settled(ctx context.Context, pid int, collect func(context.Context) error) (float64, error) {
-	for range 2 { // pools let go of what they keep at the second
-		if err := collect(ctx); err != nil {
-			return 0, err
-		}
-	}
 	lowest, err := residentBytes(pid)
 	if err != nil {
 		return 0, err
 	}
-	for range 8 {
+	for since := 0; since < settledReadings; since++ {
+		if err := collect(ctx); err != nil { // pools let go of what they keep at the second
+			return 0, err
+		}
 		if err := pause(ctx, 500*time.Millisecond); err != nil {
 			return 0, err
 		}
 		now, err := residentBytes(pid)
 		if err != nil {
 			return 0, err
+		}
+		if now < lowest-settledStep {
+			since = 0
 		}
 		lowest = min(lowest, now)
 	}

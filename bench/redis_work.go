@@ -76,10 +76,11 @@ type work struct {
 func (r *meteredRedis) work(ctx context.Context, edges int) (w work, err error) {
 	var m meter
 	for range edges {
-		client, err := r.open(&m)
+		options, err := r.options(&m)
 		if err != nil {
 			return work{}, err
 		}
+		client := r.open(options, &m)
 		defer func() { _ = client.Close() }()
 		edge := room.New(room.Deps{Queue: queue.Open(client, benchRoom)}, room.Config{Name: benchRoom, Queue: queue.Settings{
 			Rate: 500, Per: time.Minute, Active: 5000, Session: 10 * time.Minute, ClaimWithin: 2 * time.Minute, AbandonAfter: 2 * time.Minute,
