@@ -154,9 +154,17 @@ func (r *Report) times(now Record) {
 	times = slices.DeleteFunc(times, time.Time.IsZero)
 	r.check(slices.IsSortedFunc(times, time.Time.Compare), "Lobby, opening, freezing and draw came in this order.",
 		"the times cannot be: the lobby opened %s, the sale %s, the cohort was frozen %s and drawn %s", stamp(now.LobbyOpens), stamp(now.Opens), stamp(now.FrozenAt), stamp(now.DrawnAt))
-	if now.Beacon.Missed && !now.DrawnAt.IsZero() {
-		r.check(!now.DrawnAt.Before(now.Beacon.Deadline(now.Opens)), "It waited for the beacon for as long as was announced.",
-			"the draw went on without its beacon at %s, and was to wait until %s", stamp(now.DrawnAt), stamp(now.Beacon.Deadline(now.Opens)))
+	deadline := now.Beacon.Deadline(now.Opens)
+	if deadline.IsZero() || now.DrawnAt.IsZero() {
+		return
+	}
+	if now.Beacon.Missed {
+		r.check(!now.DrawnAt.Before(deadline), "It waited for the beacon for as long as was announced.",
+			"the draw went on without its beacon at %s, and was to wait until %s", stamp(now.DrawnAt), stamp(deadline))
+	} else {
+		// Who uses it after the end could have chosen between two orders as well.
+		r.check(now.DrawnAt.Before(deadline), "The beacon came within the time that was announced for it.",
+			"the beacon was used at %s, and the draw was to go on without it from %s on", stamp(now.DrawnAt), stamp(deadline))
 	}
 }
 

@@ -143,6 +143,7 @@ func TestQ7AnOperatorWhoChangesTheBeaconIsCaught(t *testing.T) {
 		"from elsewhere":                 {func(a *after) { a.record.Beacon.URL = "https://example.com" }, "the beacon's url was changed"},
 		"a shorter wait":                 {func(a *after) { a.record.Beacon.Within = 1 }, "how long the draw waits for the beacon was changed"},
 		"missed, before the wait is up":  {without, "was to wait until"},
+		"used after the wait was up":     {func(a *after) { a.record.DrawnAt = a.record.Beacon.Deadline(a.record.Opens) }, "was to go on without it from"},
 		"missed, and with a value":       {func(a *after) { a.record.Beacon.Missed = true }, "said to have been missed"},
 		"missed, with another's seed":    {func(a *after) { a.record.Beacon.Missed, a.record.Beacon.Value = true, nil }, "the seed does not follow"},
 		"missed, and none was announced": {func(a *after) { without(a); a.record.Beacon.Source = "" }, "said to have been missed"},

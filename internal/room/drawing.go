@@ -413,7 +413,7 @@ func (r *Room) finishWith(ctx context.Context, cfg *Config, record draw.Record, 
 var (
 	ErrNoBeacon    = errors.New("this room's draw has no beacon")
 	ErrBeaconEarly = errors.New("the lobby is not over yet: a beacon counts only if nobody could know it before")
-	ErrBeaconLate  = errors.New("the draw is over")
+	ErrBeaconLate  = errors.New("the draw is over, or as long as was announced it has waited for its beacon")
 )
 
 // SetBeacon takes the value that an operator announces. It may be given again; another
@@ -430,6 +430,11 @@ func (r *Room) SetBeacon(ctx context.Context, text []byte) error {
 	case stage < queue.Frozen:
 		return ErrBeaconEarly
 	case stage == queue.Drawn:
+		return ErrBeaconLate
+	}
+	// From the announced end on the draw goes on without it. Who could still give it then
+	// could compute both orders first.
+	if deadline := record.Beacon.Deadline(record.Opens); !deadline.IsZero() && !r.Now().Before(deadline) {
 		return ErrBeaconLate
 	}
 	value, err := record.Beacon.ValueOf(text)

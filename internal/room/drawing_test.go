@@ -142,6 +142,24 @@ func TestWhoComesWhileTheDrawIsMadeIsBehindIt(t *testing.T) {
 	}
 }
 
+// Whoever may still give the beacon after the announced end knows the order without it.
+func TestABeaconThatComesAfterTheAnnouncedEndIsNotTaken(t *testing.T) {
+	t.Parallel()
+	cfg := soon()
+	cfg.Beacon = draw.Beacon{Source: "the lottery numbers of that evening", Within: 2}
+	e := openEdge(t, cfg)
+	e.crowd(3)
+	e.until("the lobby is over", func(v *View) bool { return v.State == Drawing && e.record().Frozen() })
+	e.clock.Advance(e.record().Beacon.Deadline(cfg.Opens).Sub(e.Now())) // and nobody has gone on yet
+	if err := e.SetBeacon(t.Context(), []byte("4 8 15 16 23 42")); !errors.Is(err, ErrBeaconLate) {
+		t.Fatalf("taken: %v", err)
+	}
+	e.opened()
+	if b := e.record().Beacon; !b.Missed || len(b.Value) > 0 {
+		t.Fatalf("%+v", b)
+	}
+}
+
 func TestABeaconIsFetchedWhenItIsThere(t *testing.T) {
 	t.Parallel()
 	var ready atomic.Bool

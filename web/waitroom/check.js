@@ -15,16 +15,15 @@ const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[
 export async function checkDraw(base, visitor) {
 	if (!globalThis.crypto?.subtle) return { verdict: say.insecure };
 	const record = await get(base + "draw"), proof = await get(base + "draw/proof");
-	if (record.status !== 200) return { verdict: record.status === 404 ? say.early : say.busy };
-	if (!record.body.seed) return { verdict: say.early };
-	if (proof.status === 404) return { verdict: say.late };
-	if (proof.status !== 200) return { verdict: say.busy };
+	const without = say.without[record.body.code ?? proof.body.code]; // by the code of a refusal
+	if (without) return { verdict: without };
+	if (!record.ok || !proof.ok) return { verdict: say.busy };
 	return judge(record.body, proof.body, visitor);
 }
 
 async function get(path) {
 	const reply = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(patience) });
-	return { status: reply.status, body: reply.ok ? await reply.json() : {} };
+	return { ok: reply.ok, body: await reply.json() };
 }
 
 async function judge(record, own, visitor) {

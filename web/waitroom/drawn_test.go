@@ -259,10 +259,12 @@ func TestAPlaceThatCannotBeCheckedSaysWhy(t *testing.T) {
 	}{
 		"on an insecure page": {nil, "only on a secure page"},
 		"came later":          {func(s *stage) { s.refuse("draw/proof", refusal{status: 404, code: "not-in-draw"}) }, "You came after the draw had begun"},
+		"without a place":     {func(s *stage) { s.refuse("draw/proof", refusal{status: 404, code: "not-queued"}) }, "no place any more"},
 		"busy":                {func(s *stage) { s.refuse("draw", refusal{status: 503, code: "unavailable"}) }, "could not be loaded"},
 		"a proxy's page":      {func(s *stage) { s.refuse("draw", refusal{status: 200, body: "<html>"}) }, "could not be loaded"},
 		"not finished": {func(s *stage) {
 			s.drawn.record.Seed, s.drawn.record.Secret = nil, nil
+			s.refuse("draw/proof", refusal{status: 404, code: "not-drawn"})
 		}, "not finished yet"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -121,9 +121,13 @@ var drawWords = map[string]any{
 	"missed": "The public random number, “{source}”, did not come in time, so the draw was made without it, as was announced. Whoever could hold it back could choose between two orders.",
 	"alone":  "This draw had no public random number. It rests on the secret alone, which the organiser knew.",
 	"before": "That the secret was promised before anybody came is known to whoever kept the record from then.",
-	"late":   "You came after the draw had begun, so your place is behind those who were drawn, in the order of arrival.",
-	"early":  "The draw is not finished yet. Please try again in a moment.",
-	"busy":   unread,
+	"without": map[string]string{ // by the code of the refusal
+		"not-in-draw": "You came after the draw had begun, so your place is behind those who were drawn, in the order of arrival.",
+		"not-drawn":   "The draw is not finished yet. Please try again in a moment.",
+		"no-draw":     "Nothing was drawn here: places are given in the order of arrival.",
+		"not-queued":  "This browser has no place any more, so there is nothing to check for it.",
+	},
+	"busy": unread,
 	"insecure": "Your browser can check this only on a secure page, one whose address begins with https. " +
 		"The two files below are enough to check it elsewhere.",
 }
