@@ -24,7 +24,7 @@ func TestAnOperatorIsToldWhyNobodyIsLetIn(t *testing.T) {
 		HeldNobodyHere: func(_ *Room, t *queue.Tick) { t.Waiting = 0 },
 		"sold-out":     func(r *Room, _ *queue.Tick) { r.stock = &Stock{State: StockSoldOut} },
 	} {
-		r := New(Deps{}, usual())
+		r := New(Deps{Queue: queue.Open(nil, "arena")}, usual()) // it is never asked
 		tick := queue.Tick{Now: now, Generations: []uint32{1}, Waiting: 5, Settings: inForce(usual().Queue)}
 		r.mu.Lock()
 		change(r, &tick)

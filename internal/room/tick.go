@@ -115,8 +115,11 @@ func (r *Room) settledLocked() bool {
 func (r *Room) configure(ctx context.Context) {
 	r.mu.Lock()
 	due, settings := r.unconfigured && r.settledLocked(), r.cfg.Load().Queue
-	was := queue.Tick{Paused: r.wasPaused, Message: r.wasMessage}
-	wasOpen := r.wasOpen
+	was := putBack{r.wasPaused, r.wasOpen, r.wasMessage}
+	var life uint32
+	if len(r.generations) > 0 {
+		life = r.generations[0]
+	}
 	r.unconfigured = r.unconfigured && !due
 	r.mu.Unlock()
 	if !due {
@@ -124,7 +127,10 @@ func (r *Room) configure(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
-	err := r.push(ctx, settings, was, wasOpen)
+	was, err := r.stillDue(ctx, was, life)
+	if err == nil {
+		err = r.push(ctx, settings, was)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -138,20 +144,20 @@ func (r *Room) configure(ctx context.Context) {
 }
 
 // push sets the pause before the settings, for without those nobody is admitted.
-func (r *Room) push(ctx context.Context, s queue.Settings, was queue.Tick, wasOpen bool) error {
+func (r *Room) push(ctx context.Context, s queue.Settings, was putBack) error {
 	again := queue.By{Reason: "put back after Redis lost it"}
-	if was.Paused {
+	if was.paused {
 		if err := r.give(ctx, queue.Order{What: queue.WhatPause, By: again}); err != nil {
 			return err
 		}
 	}
-	if wasOpen {
+	if was.open {
 		if err := r.give(ctx, queue.Order{What: queue.WhatResume, By: again}); err != nil {
 			return err
 		}
 	}
-	if was.Message != "" {
-		if err := r.give(ctx, queue.Order{What: queue.WhatMessage, Message: was.Message, By: again}); err != nil {
+	if was.message != "" {
+		if err := r.give(ctx, queue.Order{What: queue.WhatMessage, Message: was.message, By: again}); err != nil {
 			return err
 		}
 	}
