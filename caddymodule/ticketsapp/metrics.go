@@ -13,7 +13,7 @@ import (
 func newRequestCounter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "tickets_room_requests_total",
-		Help: "Requests to a room, by action (page, enter, renew, join, status, stream, claim, leave, release, board, pass, bypass, invite) and outcome.",
+		Help: "Requests to a room, by action (page, enter, renew, join, status, stream, claim, leave, release, board, pass, bypass, invite, device, tier) and outcome.",
 	}, []string{"room", "action", "outcome"})
 }
 

@@ -32,6 +32,7 @@ type use struct {
 	config room.Config // what they are
 	mine   *settings   // config, once this config's app has started
 	before *settings   // what mine replaced, nil if nothing
+	common any         // see App.Share
 }
 
 // Room finds the room that a directive guards with. Settings is nil for a

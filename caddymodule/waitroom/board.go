@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/board"
+	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
@@ -27,7 +28,14 @@ type publicBoard struct {
 	Message           string       `json:"message"`
 	Stock             *room.Stock  `json:"stock"`
 	Opens             *time.Time   `json:"opens"`
+	Tiers             []publicTier `json:"tiers"` // let in before everybody else, in this order
 	Order             *board.Board `json:"order"` // ranks and their scores, within 1 %
+}
+
+// publicTier is a tier as anybody may see it.
+type publicTier struct {
+	Name    string `json:"name"`
+	Waiting int    `json:"waiting"` // within 0.1 %
 }
 
 // serveBoard shows the room to everybody. It is the same for all, so a cache in
@@ -84,11 +92,14 @@ func boardOf(v *room.View) publicBoard {
 	doc := publicBoard{
 		Room: v.Room, State: string(v.State), AllHeld: v.AllHeld,
 		Rate: v.Settings.Rate, RatePerSeconds: v.Settings.Per.Seconds(), AdmittedPerMinute: v.AdmittedPerMinute,
-		Waiting: v.Waiting, Message: v.Message, Stock: v.Stock, Order: v.Board,
+		Waiting: v.Waiting, Message: v.Message, Stock: v.Stock, Order: v.Board, Tiers: []publicTier{},
 	}
 	if !v.Opens.IsZero() {
 		opens := v.Opens.UTC().Truncate(time.Second)
 		doc.Opens = &opens
+	}
+	for i, t := range v.Tiers {
+		doc.Tiers = append(doc.Tiers, publicTier{t.Name, v.WaitingIn(place.Tier(i))})
 	}
 	return doc
 }

@@ -65,6 +65,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		health        <url> [<interval>] { every|timeout <duration>, fails|passes <n> }
 //		stream_origin <origin>
 //		status        200|202|429|503
+//		tier          <name> <matcher> | <name> { <matchers> }
 //		bypass        <matcher> | [<name>] { <matchers> }
 //	}
 //
@@ -84,7 +85,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := make(where)
 	for d.NextBlock(0) {
 		option := d.Val()
-		if _, twice := seen[option]; twice && option != "bypass" {
+		if _, twice := seen[option]; twice && option != "bypass" && option != "tier" {
 			return d.Errf("%s is set twice", option)
 		}
 		seen[option] = d.Token()
@@ -138,6 +139,10 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 			return d.ArgErr()
 		}
 		return wrap(d, checkOrigin(h.StreamOrigin))
+	case "tier":
+		t, err := parseTier(d)
+		h.Tiers = append(h.Tiers, t)
+		return err
 	case "bypass":
 		b, err := parseBypass(d)
 		h.Bypass = append(h.Bypass, b)

@@ -3,9 +3,6 @@ package waitroom
 import (
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
@@ -23,11 +20,7 @@ func (h *Handler) serveJoin(w http.ResponseWriter, r *http.Request) error {
 	if h.rejects() && !h.room.View().Waits(tok) {
 		return h.serveEntry(w, r, unplaced(tok))
 	}
-	var how room.JoinOptions
-	if suspect, _ := caddyhttp.GetVar(r.Context(), deprioritiseVar).(bool); suspect {
-		how.Tier = place.Deprioritised
-	}
-	joined, err := h.room.Join(r.Context(), tok, how)
+	joined, err := h.room.Join(r.Context(), tok, room.JoinOptions{Tier: h.tierOf(r)})
 	if err != nil {
 		return h.refuse(w, r, "join", err)
 	}

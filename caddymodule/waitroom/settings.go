@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -49,6 +50,8 @@ type Settings struct {
 	// Shards is how many parts the queue is split into; default 1. It is the same on every
 	// edge, and cannot change while anybody waits.
 	Shards int `json:"shards,omitempty"`
+	// Tiers are those who come before everybody else, the first tier first.
+	Tiers []Tier `json:"tiers,omitempty"`
 	// Inventory is the base URL of the seat service, Event the event there.
 	Inventory string `json:"inventory,omitempty"`
 	Event     string `json:"event,omitempty"`
@@ -65,7 +68,7 @@ const (
 
 // config turns the settings into the room's own form; nil if there are none.
 func (s Settings) config(name string, drawKey []byte) (*room.Config, error) {
-	if s == (Settings{}) {
+	if reflect.ValueOf(s).IsZero() {
 		return nil, nil //nolint:nilnil // no settings are a valid answer
 	}
 	if s.Admit == "" {
@@ -103,8 +106,11 @@ func (s Settings) config(name string, drawKey []byte) (*room.Config, error) {
 	if c.Closes, err = parseTime("closes", s.Closes); err != nil {
 		return nil, err
 	}
+	if c.Tiers, err = tiersOf(s.Tiers); err != nil {
+		return nil, err
+	}
 	c.Beacon = s.Beacon.announced(c.Opens)
-	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSliding(c), checkSchedule(c), checkMethod(c),
+	return c, errors.Join(c.Queue.Check(), checkBurst(s), checkSession(c.Queue.Session), checkSliding(c), checkSchedule(c), checkMethod(c), checkTiers(c),
 		s.Beacon.check(c.Draws(), c.Opens), checkInventory(s.Inventory, s.Event), checkLimit(s.Tickets), s.Health.check())
 }
 

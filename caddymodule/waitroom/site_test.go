@@ -207,6 +207,7 @@ type doc struct {
 	Message   string     `json:"message"`
 	Location  string     `json:"location"`
 	Expires   *time.Time `json:"expires"`
+	Tier      string     `json:"tier"`
 }
 
 const arena = "/.waitroom/arena/"

@@ -77,6 +77,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("waitroom %s: %w", h.Room, err)
 		}
 	}
+	if err := h.provisionTiers(ctx); err != nil {
+		return fmt.Errorf("waitroom %s: %w", h.Room, err)
+	}
 	for i := range h.Bypass {
 		if err := h.Bypass[i].provision(ctx); err != nil {
 			return fmt.Errorf("waitroom %s: %w", h.Room, err)

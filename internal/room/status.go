@@ -23,6 +23,9 @@ type Status struct {
 	Message   string     `json:"message"`
 	Stock     *Stock     `json:"stock"`
 	Opens     *time.Time `json:"opens"`
+
+	Tier       string   `json:"tier"`       // that the fan is in; empty for everybody else
+	TiersAhead []string `json:"tiersAhead"` // that are let in before it
 }
 
 // ETARange is in whole seconds.
@@ -78,6 +81,7 @@ func (v *View) Status(tok place.Token, seen int) Status {
 		s.ETA = &ETARange{wholeSeconds(low), wholeSeconds(high)}
 	}
 	s.Chance = v.Chance(s.Position)
+	s.Tier, s.TiersAhead = v.tier(tok.Score)
 	return s
 }
 

@@ -21,6 +21,7 @@ type View struct {
 	Now                       time.Time // Redis time, as well as this edge knows it
 	Opens, LobbyOpens, Closes time.Time // zero where the schedule has none
 
+	Tiers    []Tier         // by their names, as everybody may see them
 	Settings queue.Settings // in force, whoever loaded them
 	Differs  bool           // they are not what this edge's own config says
 
@@ -81,6 +82,7 @@ func (r *Room) publishLocked() {
 		Opens:         cfg.Opens,
 		LobbyOpens:    cfg.lobbyOpens(),
 		Closes:        cfg.Closes,
+		Tiers:         cfg.Tiers,
 		Settings:      r.last.Settings,
 		Waiting:       r.last.Waiting,
 		Turns:         r.last.Turns,

@@ -23,7 +23,7 @@ var scripts embed.FS
 
 // parts of the page's script, in the order in which they are put together: one
 // module, one request.
-var parts = []string{"format", "fan", "show", "announce", "call", "work", "follow", "turn", "drawn", "start"}
+var parts = []string{"format", "fan", "show", "announce", "call", "work", "follow", "turn", "drawn", "device", "start"}
 
 //go:embed solver.js
 var solver string
@@ -68,7 +68,7 @@ var assets = sync.OnceValue(func() *files {
 func script(solver string) string {
 	var out strings.Builder
 	out.WriteString(constants(map[string]any{
-		"words": words, "chances": chances, "links": links, "openings": openings, "what": what, "solver": solver,
+		"words": words, "chances": chances, "links": links, "openings": openings, "what": what, "solver": solver, "tiers": tierWords, "move": moveWords,
 	}))
 	for _, part := range parts {
 		text, err := scripts.ReadFile("script/" + part + ".js")

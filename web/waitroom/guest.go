@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -93,6 +94,26 @@ func DeviceLinkNote(link string, expires time.Time, home string) Note {
 		},
 		Link: link, Home: home,
 	}
+}
+
+// tierWords say which tier a fan is in. The name is the operator's.
+var tierWords = map[string]string{"mine": "You are in the queue", "ahead": "Let in before you:"}
+
+// tiers says in words where a fan stands among the tiers; the script does the same.
+func tiers(mine string, ahead []string) string {
+	var said []string
+	if mine != "" {
+		said = append(said, tierWords["mine"]+" “"+mine+"”.")
+	}
+	if len(ahead) > 0 {
+		said = append(said, tierWords["ahead"]+" “"+strings.Join(ahead, "”, “")+"”.")
+	}
+	return strings.Join(said, " ")
+}
+
+// moveWords are those of taking a place to another device.
+var moveWords = map[string]string{
+	"until": "Open this link on your other device. It can be used once, until", "copied": "Copied", "copy": "Copy the link",
 }
 
 // onePlace is what having a place on two devices means.

@@ -52,6 +52,8 @@ type view struct {
 	ETA      string
 	Chance   string
 	Crowd    bool
+	OnePlace string // what having it on two devices means
+	Tier     string // the fan's own and those let in before it, where there are tiers
 	Opening  string // what the countdown leads to; empty without one
 	Opens    string
 	Left     string // until then
@@ -102,10 +104,13 @@ func (p Page) view() (*view, error) {
 		CanEnter: state == room.FanAdmitted,
 		CanLeave: p.Joined && (waits || state == string(room.Lobby) || state == pageDrawing),
 		Drawn:    p.Joined && s.Drawn && (waits || state == string(room.SoldOut) || state == string(room.Closed)),
-		Outcomes: outcomes,
+		Outcomes: outcomes, OnePlace: onePlace,
 	}
 	if state == pageJoining {
 		v.Text = textBeforeScript
+	}
+	if v.CanLeave {
+		v.Tier = tiers(s.Tier, s.TiersAhead)
 	}
 	if state == pageDegraded && s.Message != "" { // said once
 		v.Text, v.Message = s.Message, ""

@@ -104,6 +104,8 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"location": "/inside"})
 	case do == "leave":
 		w.WriteHeader(http.StatusNoContent)
+	case do == "device":
+		_ = json.NewEncoder(w).Encode(map[string]any{"link": "http://another.example" + base + "device?t=one", "expires": noon})
 	case do == "draw" || do == "draw/proof" || do == "draw/cohort":
 		s.drawn.serve(w, do)
 	case do == "stream":

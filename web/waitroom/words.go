@@ -41,7 +41,7 @@ var words = map[string]Words{
 	"waiting": {"In the queue", "You are in the queue",
 		"Keep this page open: it tells you when it is your turn.", ""},
 	"paused": {"The queue is paused", "The queue is paused for a moment",
-		"Nobody is being let in right now. Your place is safe, and nobody overtakes you.", ""},
+		"Nobody is being let in right now, and your place is safe.", ""},
 	pageDegraded: {"Your place is safe", "Your place is safe",
 		"We are having a technical problem. Please stay on this page; the queue goes on by itself.", ""},
 	"admitted": {"It is your turn!", "It is your turn!",

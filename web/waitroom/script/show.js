@@ -37,6 +37,7 @@ function draw() {
 	show("drawn", fan.joined && status.drawn && (waits() || state === "sold-out" || state === "closed"));
 	show("options", leavable);
 	show("hint", leavable);
+	tell("tier", leavable ? tiersOf(status) : "");
 	element("link").dataset.link = fan.link;
 	tell("link", say.links[fan.link]);
 	announce();
@@ -52,6 +53,13 @@ function drawPlace(status) {
 	element("bar").value = 1 - status.ahead / fan.first;
 	element("chance").dataset.chance = status.chance;
 	tell("chance", say.chances[status.chance]);
+}
+
+function tiersOf({ tier, tiersAhead }) {
+	const said = [];
+	if (tier) said.push(`${say.tiers.mine} “${tier}”.`);
+	if (tiersAhead?.length) said.push(`${say.tiers.ahead} “${tiersAhead.join("”, “")}”.`);
+	return said.join(" ");
 }
 
 const timeOf = ms => new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });

@@ -8,7 +8,7 @@ function start() {
 	else if (fan.state === "joining") join();
 }
 
-for (const [form, act] of [["join", join], ["enter", enter], ["give-up", leave]]) {
+for (const [form, act] of [["join", join], ["enter", enter], ["give-up", leave], ["move", makeLink]]) {
 	element(form).addEventListener("submit", event => { event.preventDefault(); act(); });
 }
 
