@@ -37,12 +37,18 @@ func (r *Room) Invite(ctx context.Context, tok place.Token, l queue.Link) (Claim
 		return Claim{}, ErrNotOpenYet
 	case v.Degraded:
 		return Claim{}, queue.ErrUnavailable
+	case r.used.byOther(l.ID, tok.Visitor):
+		return Claim{}, queue.ErrSpent
 	}
 	got, err := r.queue.EnterBy(ctx, l, tok.Visitor)
 	if err != nil {
 		return Claim{}, err
 	}
 	r.orphans.drop(tok.Visitor) // or an outage that is just over would bring the place back
+	r.spent.note(tok.Visitor, got.At, v.Settings.ClaimWithin)
+	if !got.Again {
+		r.used.note(l, tok.Visitor, got.At)
+	}
 	return r.session(ctx, tok.Visitor, got), nil
 }
 
@@ -59,12 +65,17 @@ func (r *Room) InviteTo(ctx context.Context, tok place.Token, l queue.Link, tier
 		return Joined{}, ErrNotOpenYet
 	case v.Degraded:
 		return Joined{}, queue.ErrUnavailable
+	case r.used.byOther(l.ID, tok.Visitor):
+		return Joined{}, queue.ErrSpent
 	}
 	placing, err := r.queue.PlaceBy(ctx, l, tok.Visitor, tier, r.lobbyOf(v))
 	if err != nil {
 		return Joined{}, err
 	}
 	r.orphans.drop(tok.Visitor)
+	if placing.Fresh {
+		r.used.note(l, tok.Visitor, r.Now())
+	}
 	if placing.Fresh || tok.Joined.IsZero() {
 		tok.Joined = r.Now().Truncate(time.Microsecond)
 	}

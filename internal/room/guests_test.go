@@ -102,3 +102,41 @@ func TestQ5AGuestsPlaceSurvivesTheLossOfRedis(t *testing.T) {
 		t.Errorf("%+v (%v)", back, err)
 	}
 }
+
+// An invitation that was used stays used: the edge knows, and tells the new Redis and
+// so the other edges.
+func TestAUsedInvitationStaysUsedWhenRedisLosesEverything(t *testing.T) {
+	cfg := usual()
+	server := devstack.Redis(t)
+	e, other := newEdge(t, server, cfg), newEdge(t, server, cfg)
+	e.tick(t.Context())
+	other.tick(t.Context())
+	in, to, unused := aLink(), aLink(), aLink()
+	if _, err := e.Invite(t.Context(), visitor(t), in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.InviteTo(t.Context(), visitor(t), to, 1); err != nil {
+		t.Fatal(err)
+	}
+	inside := visitor(t)
+	if _, err := e.Invite(t.Context(), inside, aLink()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.Invite(t.Context(), inside, unused); err != nil || !got.Again {
+		t.Fatalf("%+v (%v)", got, err)
+	}
+	e.lose()
+	e.recover()
+	other.until("the other edge sees it, too", func(v *View) bool { return !v.Degraded })
+	for name, one := range map[string]*edge{"where it was used": e, "elsewhere": other} {
+		if _, err := one.Invite(t.Context(), visitor(t), in); !errors.Is(err, queue.ErrSpent) {
+			t.Errorf("straight in, %s: %v", name, err)
+		}
+		if _, err := one.InviteTo(t.Context(), visitor(t), to, 1); !errors.Is(err, queue.ErrSpent) {
+			t.Errorf("to a tier, %s: %v", name, err)
+		}
+	}
+	if _, err := other.Invite(t.Context(), visitor(t), unused); err != nil {
+		t.Errorf("one that was not needed: %v", err)
+	}
+}

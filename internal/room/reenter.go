@@ -90,12 +90,15 @@ func (r *Room) reenterDue(ctx context.Context) {
 	if !due {
 		return
 	}
+	if !r.useAgain(ctx) {
+		return // the next turn tries again; what is in already stays
+	}
 	signed := r.orphans.list()
 	for i := range signed {
 		signed[i] = r.placeOf(signed[i].Visitor, signed[i].Score)
 	}
 	if !r.reenterAll(ctx, signed) {
-		return // the next turn tries again; what is in already stays
+		return
 	}
 	r.orphans.settle(signed)
 	for i := range r.hub.Parts() {

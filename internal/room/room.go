@@ -79,6 +79,7 @@ type Room struct {
 	inventory inventory
 	liveness  liveness
 	orphans   orphans
+	used      used
 	revoked   revocations
 	spent     spent
 	sessions  sessions
