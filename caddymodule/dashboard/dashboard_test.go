@@ -13,6 +13,7 @@ import (
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/waitroom" // the room that is shown
 	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
 	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 )
 
 // load runs an edge in this process and returns the addresses of its two sites: one
@@ -90,6 +91,15 @@ func TestTheOperatorSeesTheRoomAndItsStock(t *testing.T) {
 	}
 	shown(t, ops, "one fan admitted and two waiting", func(r ticketsapp.Report) bool {
 		return r.Waiting == 2 && r.AdmittedTotal == 1 && r.Turns == 1
+	})
+	arena := caddytest.App[*ticketsapp.App](t, ticketsapp.Name).Rooms()[0]
+	if _, err := arena.Give(t.Context(), queue.Order{What: queue.WhatPause, By: queue.By{User: "ada", Host: "ops-1", Reason: "the site is slow"}}); err != nil {
+		t.Fatal(err)
+	}
+	shown(t, ops, "the pause, who ordered it, and what ends it", func(r ticketsapp.Report) bool {
+		n := len(r.Orders)
+		return r.Held == "paused" && len(r.Notes) == 1 && r.Notes[0].Bad && strings.Contains(r.Notes[0].Text, "by ada (the site is slow)") &&
+			n > 0 && r.Orders[n-1].By.User == "ada" && len(r.LogFaults) == 0
 	})
 	redis.Kill()
 	shown(t, ops, "that Redis is away", func(r ticketsapp.Report) bool { return r.Degraded })
