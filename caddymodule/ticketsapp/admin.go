@@ -60,6 +60,11 @@ type Report struct {
 	SiteUnwell  bool   `json:"siteUnwell"`  // and this edge sees it fail
 	SiteWhy     string `json:"siteWhy"`     // how
 
+	Edges       int `json:"edges"`       // of the fleet
+	EdgesUnwell int `json:"edgesUnwell"` // those of them that see the site fail
+
+	Draw *room.DrawState `json:"draw"` // null in a room that draws nothing
+
 	Held        room.Held         `json:"held"`        // why nobody is let in, "" if somebody is
 	Differences []room.Difference `json:"differences"` // of this edge's file from what is in force
 	Notes       []Note            `json:"notes"`       // what is unusual, in words
@@ -79,6 +84,7 @@ func ReportOn(r *room.Room) Report {
 		Streams: hub.Parked + hub.Streams, Message: v.Message,
 		Inventory: r.Config().Inventory != "", Stock: v.Stock,
 		SiteWatched: site.Watched, SiteUnwell: site.Unwell, SiteWhy: site.Why,
+		Edges: v.Edges, EdgesUnwell: v.EdgesUnwell, Draw: r.DrawState(),
 		Held: r.Held(), Differences: r.Differences(),
 		Orders: orders.Records, LogFaults: orders.Faults,
 	}

@@ -31,7 +31,7 @@ func notes(rep *Report, now time.Time) []Note {
 	case room.HeldSettling:
 		bad("Redis came back without its data. Places are being entered again; nobody is let in until the order is whole.")
 	case room.HeldUnwell:
-		bad("The site behind the room is unwell%s. Nobody is let in; it goes on by itself.", because(rep.SiteWhy))
+		bad("%d of %d edges find the site behind the room unwell%s. Nobody is let in; it goes on by itself.", rep.EdgesUnwell, rep.Edges, because(rep.SiteWhy))
 	case room.Held(room.Paused):
 		bad("The room is paused%s. Nobody is let in until: caddy-tickets room resume %s", pausedBy(rep.Orders), rep.Room)
 	case room.HeldNoStock:
@@ -41,8 +41,15 @@ func notes(rep *Report, now time.Time) []Note {
 	case room.HeldFull:
 		note("Nobody is let in at the moment: all %d passes are in use.", rep.ActiveCap)
 	}
-	if rep.SiteUnwell && rep.Held != room.HeldUnwell {
-		bad("This edge finds the site behind the room unwell%s.", because(rep.SiteWhy))
+	switch {
+	case rep.Held == room.HeldUnwell:
+	case rep.SiteUnwell:
+		bad("This edge finds the site behind the room unwell%s. Most others do not, so admission goes on: look at this edge's way to the site.", because(rep.SiteWhy))
+	case rep.EdgesUnwell > 0:
+		bad("%d of %d edges find the site behind the room unwell. Most do not, so admission goes on: ask the others for their room status.", rep.EdgesUnwell, rep.Edges)
+	}
+	if d := rep.Draw; d != nil && rep.State == string(room.Drawing) {
+		drawing(d, bad, note)
 	}
 	if len(rep.Differences) > 0 {
 		var differ []string
@@ -61,6 +68,18 @@ func notes(rep *Report, now time.Time) []Note {
 		bad("The log of orders was changed by somebody else: %s. Look at: caddy-tickets room log %s", fault, rep.Room)
 	}
 	return all
+}
+
+// drawing says what the queue waits for between the lobby and the first admission.
+func drawing(d *room.DrawState, bad, note func(string, ...any)) {
+	switch {
+	case d.Trouble != "":
+		bad("The draw cannot go on: %s. Every place in it is safe, and nobody is let in until it is done.", d.Trouble)
+	case d.Stage == room.DrawFrozen && d.Beacon != "":
+		note("The draw of %d entrants waits for its beacon: %s.", d.Entrants, d.Beacon)
+	default:
+		note("The draw of %d entrants is being made.", d.Entrants)
+	}
 }
 
 func because(why string) string {

@@ -93,7 +93,7 @@ func TestAnOperatorSteersARoom(t *testing.T) {
 		return r.State == "open" && r.Rate == 20 && r.RatePerSeconds == 1 && r.Message == ""
 	})
 	table := must(t, "room", "status", "--config", config)
-	for _, want := range []string{"arena", "open", "20/s"} {
+	for _, want := range []string{"arena", "open", "20/s", "admit is 20/s (here 500/m)", "The last order was resume"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table does not say %q:\n%s", want, table)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/ticketsapp"
+	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
 func roomStatus(to *edge) *cobra.Command {
@@ -40,10 +41,10 @@ func roomStatus(to *edge) *cobra.Command {
 // printStatus shows a line of numbers for each room, and below what has to be said in words.
 func printStatus(out io.Writer, rooms []ticketsapp.Report) error {
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "room\tstate\twaiting\tinside\tcap\trate\tadmitted/min\tadmitted\tno-shows\tguests\tstreams here")
+	fmt.Fprintln(tw, "room\tstate\twaiting\tinside\tcap\trate\tadmitted/min\tadmitted\tno-shows\tguests\tedges\tstreams here")
 	for _, r := range rooms {
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%s\t%.0f\t%d\t%d\t%s\t%d\n",
-			r.Room, r.State, r.Waiting, r.Active, r.ActiveCap, rateOf(r), r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, guestsOf(r), r.Streams)
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%s\t%.0f\t%d\t%d\t%s\t%s\t%d\n",
+			r.Room, r.State, r.Waiting, r.Active, r.ActiveCap, rateOf(r), r.AdmittedPerMinute, r.AdmittedTotal, r.NoShowsTotal, guestsOf(r), edgesOf(r), r.Streams)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -55,6 +56,9 @@ func printStatus(out io.Writer, rooms []ticketsapp.Report) error {
 				mark = "!"
 			}
 			fmt.Fprintf(out, "%s %s: %s\n", mark, r.Room, n.Text)
+		}
+		if d := r.Draw; d != nil && d.Stage != room.DrawEntered {
+			fmt.Fprintf(out, "  %s: The draw is %s, with %d entrants.\n", r.Room, stageOf(d.Stage), d.Entrants)
 		}
 		if r.Stock != nil {
 			fmt.Fprintf(out, "  %s: %d of %d seats booked, %d held, %d free.\n", r.Room, r.Stock.Booked, r.Stock.Capacity, r.Stock.Held, r.Stock.Free)
@@ -68,6 +72,27 @@ func printStatus(out io.Writer, rooms []ticketsapp.Report) error {
 		}
 	}
 	return nil
+}
+
+// edgesOf is how many edges call for admission, and how many find the site unwell.
+func edgesOf(r ticketsapp.Report) string {
+	if r.EdgesUnwell > 0 {
+		return fmt.Sprintf("%d (%d unwell)", r.Edges, r.EdgesUnwell)
+	}
+	return strconv.Itoa(r.Edges)
+}
+
+// stageOf says how far a draw is.
+func stageOf(stage string) string {
+	switch stage {
+	case room.DrawNone:
+		return "not announced yet"
+	case room.DrawCommitted:
+		return "announced; who comes before the opening takes part"
+	case room.DrawFrozen:
+		return "closed to entrants"
+	}
+	return "over, and places are being given"
 }
 
 // guestsOf is how many invitations were used.

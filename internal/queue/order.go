@@ -111,7 +111,7 @@ func (q *Queue) give(ctx context.Context, o Order) (*Record, error) {
 
 // take writes; it says false if another order came in between.
 func (q *Queue) take(ctx context.Context, now standing, w writer, fields []any) (bool, error) {
-	args := []any{now.head.String(), now.revision, w.head.String(), MaxLog, len(w.lines)}
+	args := []any{now.head.String(), w.head.String(), MaxLog, len(w.lines)}
 	for _, line := range w.lines {
 		args = append(args, line)
 	}
@@ -167,10 +167,9 @@ func (s Settings) fields() []any {
 
 // standing is how a room stands just before an order.
 type standing struct {
-	at       time.Time // by Redis' clock
-	head     head
-	revision string
-	values   values
+	at     time.Time // by Redis' clock
+	head   head
+	values values
 }
 
 // has says whether every field has its value already.
@@ -191,7 +190,7 @@ func (q *Queue) standing(ctx context.Context) (standing, error) {
 	r := reply{values: got}
 	s := standing{at: r.time(), values: values{}}
 	head, known := parseHead(r.text())
-	s.head, s.revision = head, r.text()
+	s.head = head
 	for _, name := range settingNames {
 		s.values[name] = r.text()
 	}

@@ -60,7 +60,7 @@ func (p *pulse) perSecond() (float64, bool) {
 // Few who are admitted because few came, or because somebody paused the room, do not
 // make a slow queue.
 func (r *Room) measureLocked(t *queue.Tick) {
-	if t.Waiting == 0 || t.Paused || r.unwell() {
+	if t.Waiting == 0 || t.Paused || r.stoppedLocked() {
 		r.unmeasureLocked()
 		return
 	}

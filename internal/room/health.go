@@ -87,9 +87,15 @@ func newWatch() watch {
 	}}
 }
 
-// unwell says whether this edge finds that the site cannot take more people. It is
-// called with Room.mu held.
-func (r *Room) unwell() bool { return r.watch.site.Unwell }
+// unwellLocked says whether this edge finds that the site cannot take more people. Its next
+// tick tells the others.
+func (r *Room) unwellLocked() bool { return r.watch.site.Unwell }
+
+// stoppedLocked says whether so many edges do that nobody is admitted; tick.lua decides.
+// One edge with a broken line must not stop a sale, and its fans are let in as the others'.
+func (r *Room) stoppedLocked() bool {
+	return r.last.EdgesUnwell > 0 && 2*r.last.EdgesUnwell >= r.last.Edges
+}
 
 // Site is how this edge finds the site.
 func (r *Room) Site() Site {
@@ -117,11 +123,10 @@ func (r *Room) checkHealth(ctx context.Context) {
 	r.watch.note(h, err, r.deps.Clock.Now())
 	if is := r.watch.site.Unwell; is != was {
 		if is {
-			r.log.Warn("the site behind the room is unwell; this edge asks for admission to stop", "why", r.watch.site.Why)
+			r.log.Warn("this edge finds the site behind the room unwell; if half of the edges do, admission stops", "why", r.watch.site.Why)
 		} else {
-			r.log.Info("the site behind the room is well again; admission goes on")
+			r.log.Info("this edge finds the site behind the room well again")
 		}
-		r.publishLocked()
 	}
 }
 
@@ -132,7 +137,6 @@ func (r *Room) checkDue(h Health) bool {
 	now := r.deps.Clock.Now()
 	if w := &r.watch; w.url != h.URL {
 		*w = watch{client: w.client, url: h.URL, due: now, site: Site{Watched: h.URL != "", Since: now}}
-		r.publishLocked()
 	}
 	if h.URL == "" || now.Before(r.watch.due) {
 		return false

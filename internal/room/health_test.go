@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
 )
 
 // site is a real site that a test makes behave in any way.
@@ -71,6 +73,7 @@ func (e *edge) check() Site {
 	e.t.Helper()
 	e.clock.Advance(DefaultHealthEvery)
 	e.checkHealth(e.t.Context())
+	e.tick(e.t.Context())
 	return e.Site()
 }
 
@@ -114,7 +117,7 @@ func TestThreeBadAnswersStopAdmissionAndTwoGoodOnesLetItGoOn(t *testing.T) {
 	if e.check().Unwell {
 		t.Fatal("a site that is well is not")
 	}
-	e.until("somebody is admitted", func(v *View) bool { return v.AdmittedTotal == 1 })
+	e.until("somebody is admitted", func(v *View) bool { return v.AdmittedTotal >= 1 })
 
 	for i, step := range []struct {
 		how    string
@@ -195,6 +198,7 @@ func TestAReloadWatchesAnotherSiteAnewAndNoneIsWell(t *testing.T) {
 	bad, good := newSite(t, "500"), newSite(t, "200")
 	e := watched(t, bad)
 	e.checkHealth(t.Context())
+	e.tick(t.Context())
 	if !e.View().Unwell {
 		t.Fatal("a bad site is well")
 	}
@@ -202,23 +206,67 @@ func TestAReloadWatchesAnotherSiteAnewAndNoneIsWell(t *testing.T) {
 	cfg.Health.Fails = 5
 	e.Apply(cfg)
 	e.checkHealth(t.Context())
+	e.tick(t.Context())
 	if !e.View().Unwell {
 		t.Error("a changed number made the site well")
 	}
 	cfg.Health.URL = good.URL
 	e.Apply(cfg)
 	e.checkHealth(t.Context())
+	e.tick(t.Context())
 	if e.View().Unwell {
 		t.Error("the new site is judged by the old one's answers")
 	}
 	cfg.Health.URL = bad.URL
 	e.Apply(cfg)
 	e.checkHealth(t.Context())
+	e.tick(t.Context())
 	cfg.Health = Health{}
 	e.Apply(cfg)
 	e.checkHealth(t.Context())
+	e.tick(t.Context())
 	if got := e.Site(); got.Watched || got.Unwell || e.View().Unwell {
 		t.Errorf("a site that is not watched is %+v", got)
+	}
+}
+
+// One edge with a broken line does not stop a sale; half of them do.
+func TestAdmissionStopsWhenHalfOfTheEdgesFindTheSiteUnwell(t *testing.T) {
+	t.Parallel()
+	server := devstack.Redis(t)
+	good, bad := newSite(t, "200"), newSite(t, "503")
+	at := func(s *site) Config {
+		cfg := usual()
+		cfg.Health = Health{URL: s.URL}
+		return cfg
+	}
+	edges := []*edge{newEdge(t, server, at(bad)), newEdge(t, server, at(good)), newEdge(t, server, at(good))}
+	round := func() {
+		for _, e := range edges {
+			e.checkHealth(t.Context())
+			e.tick(t.Context())
+		}
+		for _, e := range edges { // each knows what the last has said
+			e.tick(t.Context())
+		}
+	}
+	round()
+	edges[0].crowd(50)
+	before := edges[0].View().AdmittedTotal
+	round()
+	for i, e := range edges {
+		if v := e.View(); v.Unwell || v.message() != "" || v.Edges != 3 || v.EdgesUnwell != 1 || v.AdmittedTotal <= before {
+			t.Errorf("edge %d: one of three stops the sale: %d of %d unwell, admitted %d, message %q", i, v.EdgesUnwell, v.Edges, v.AdmittedTotal, v.message())
+		}
+	}
+	edges[1].Apply(at(bad))
+	round()
+	before = edges[0].View().AdmittedTotal
+	round()
+	for i, e := range edges {
+		if v := e.View(); !v.Unwell || v.message() != messageUnwell || v.EdgesUnwell != 2 || v.AdmittedTotal != before {
+			t.Errorf("edge %d: two of three do not stop it: %d of %d unwell, admitted %d after %d", i, v.EdgesUnwell, v.Edges, v.AdmittedTotal, before)
+		}
 	}
 }
 

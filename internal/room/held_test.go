@@ -15,7 +15,7 @@ func TestAnOperatorIsToldWhyNobodyIsLetIn(t *testing.T) {
 		NotHeld:      func(*Room, *queue.Tick) {},
 		"paused":     func(_ *Room, t *queue.Tick) { t.Paused = true },
 		HeldSettling: func(r *Room, _ *queue.Tick) { r.settleUntil = now.Add(time.Hour) },
-		HeldUnwell:   func(r *Room, _ *queue.Tick) { r.watch.site.Unwell = true },
+		HeldUnwell:   func(_ *Room, t *queue.Tick) { t.Edges, t.EdgesUnwell = 2, 1 },
 		HeldNoStock:  func(r *Room, _ *queue.Tick) { r.stock = &Stock{State: StockAllHeld, Held: 5, At: r.deps.Clock.Now()} },
 		HeldSpokenFor: func(r *Room, t *queue.Tick) {
 			r.stock, t.Active = &Stock{State: StockAvailable, Free: 1, At: r.deps.Clock.Now()}, 9

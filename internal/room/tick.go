@@ -22,7 +22,7 @@ const (
 // edges do the same; the script makes the sum right.
 func (r *Room) tick(ctx context.Context) {
 	r.mu.Lock()
-	in := queue.TickInput{Limit: r.limitLocked(), RevokedSince: r.revoked.since(), Edge: r.edge, Unwell: r.unwell()}
+	in := queue.TickInput{Limit: r.limitLocked(), RevokedSince: r.revoked.since(), Edge: r.edge, Unwell: r.unwellLocked()}
 	r.mu.Unlock()
 
 	began := r.deps.Clock.Now()

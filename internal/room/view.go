@@ -16,7 +16,7 @@ type View struct {
 
 	AllHeld  bool // nothing free, but what is held may come back
 	Degraded bool // Redis is away; every place is safe in its fan's token
-	Unwell   bool // the site behind is; nobody is admitted meanwhile
+	Unwell   bool // half or more of the edges find that the site behind is; nobody is admitted meanwhile
 
 	Now                       time.Time // Redis time, as well as this edge knows it
 	Opens, LobbyOpens, Closes time.Time // zero where the schedule has none
@@ -24,6 +24,8 @@ type View struct {
 	Tiers    []Tier         // by their names, as everybody may see them
 	Settings queue.Settings // in force, whoever loaded them
 	Differs  bool           // they are not what this edge's own config says
+
+	Edges, EdgesUnwell int // that tick; those of them that find the site behind unwell
 
 	Waiting, Turns, Active      int
 	AdmittedTotal, NoShowsTotal int64
@@ -77,13 +79,15 @@ func (r *Room) publishLocked() {
 		State:         stateAt(cfg, now, r.stock, r.last.Paused, r.drawing.done(cfg)),
 		AllHeld:       r.stock != nil && r.stock.State == StockAllHeld,
 		Degraded:      r.failures >= failuresBeforeDegraded,
-		Unwell:        r.unwell(),
+		Unwell:        r.stoppedLocked(),
 		Now:           now,
 		Opens:         cfg.Opens,
 		LobbyOpens:    cfg.lobbyOpens(),
 		Closes:        cfg.Closes,
 		Tiers:         cfg.Tiers,
 		Settings:      r.last.Settings,
+		Edges:         r.last.Edges,
+		EdgesUnwell:   r.last.EdgesUnwell,
 		Waiting:       r.last.Waiting,
 		Turns:         r.last.Turns,
 		Active:        r.last.Active,

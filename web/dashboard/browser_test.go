@@ -55,7 +55,7 @@ func room(changes map[string]any) map[string]any {
 	r := map[string]any{
 		"room": "arena", "state": "open", "degraded": false, "settingsDiffer": false, "waiting": 48211, "turns": 12,
 		"active": 1893, "activeCap": 2000, "rate": 500, "ratePerSeconds": 60, "admittedTotal": 7310, "admittedPerMinute": 498.4,
-		"noShowsTotal": 41, "streams": 47002, "message": "", "inventory": true,
+		"noShowsTotal": 41, "edges": 3, "edgesUnwell": 1, "streams": 47002, "message": "", "inventory": true,
 		"notes": []any{}, "orders": []any{
 			order("settings", nil, map[string]string{"admit": "500/m", "active": "2000"}, map[string]string{"edge": "edge-1:7", "reason": "this edge loaded its config"}),
 			order("rate", map[string]string{"admit": "500/m", "burst": "8"}, map[string]string{"admit": "20/s", "burst": "20"}, map[string]string{"user": "ada", "host": "ops-1", "edge": "edge-1:7"}),
@@ -93,7 +93,7 @@ func TestTheNumbersAreLiveAndTheirAgeIsTold(t *testing.T) {
 	b.Screen(1280, 900, "light").Open("/")
 	for label, value := range map[string]string{
 		"Waiting": "48,211", "Admission rate": "500/min", "Admitted, last minute": "498", "Admitted in all": "7,310",
-		"Inside now, of 2,000": "1,893", "Held": "1,830", "Booked": "10,050", "No-shows": "41", "Streams, this edge": "47,002",
+		"Inside now, of 2,000": "1,893", "Held": "1,830", "Booked": "10,050", "No-shows": "41", "Streams, this edge": "47,002", "Edges, 1 unwell": "3",
 	} {
 		b.reads(label, value)
 	}

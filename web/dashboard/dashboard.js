@@ -25,7 +25,10 @@ function rate(room) {
 
 // The figures of a room, in the order in which a fan passes them. A label may have
 // a number of its own after it.
-const limits = { "Inside now": room => `, of ${number(room.activeCap)}` };
+const limits = {
+	"Inside now": room => `, of ${number(room.activeCap)}`,
+	"Edges": room => room.edgesUnwell ? `, ${number(room.edgesUnwell)} unwell` : "",
+};
 const figures = {
 	"Waiting": room => number(room.waiting),
 	"Admission rate": rate,
@@ -37,6 +40,7 @@ const figures = {
 	"Booked": room => room.stock && number(room.stock.booked),
 	"No-shows": room => number(room.noShowsTotal),
 	"Streams, this edge": room => number(room.streams),
+	"Edges": room => room.edges ? number(room.edges) : null,
 };
 
 // list writes a list anew only where it changed.
