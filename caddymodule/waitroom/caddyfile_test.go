@@ -100,6 +100,7 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 	for block, want := range map[string]string{
 		"admit 5/s\nmethod lottery": "lobby 30m", "admit 5/s\nmethod reject\nqueue all": "nobody can queue",
 		"admit 5/s\nmethod reject\nmax_queue 5":                          "max_queue bounds nothing",
+		"admit 5/s\nmethod reject\nshards 2":                             "take it or shards away",
 		"admit 5/s\nmethod reject\nopens 2100-12-01T10:00:00Z\nlobby 5m": "nobody can wait in a lobby",
 		"active 5": "admit is missing", "admit 5/s\nstatus 404": "200, 202, 429 or 503", "admit 5/s\nlobby 5m": "lobby needs opens",
 		"admit 5/s\ntickets 5000": "between 0", "admit 5/s\nsession 100ms": "a second or more", "admit 5/s\nsession 24h1s": "24h0m0s or less",

@@ -49,6 +49,8 @@ func checkMethod(c *room.Config) error {
 			return blame("method", errors.New("method reject gives no places, so nobody can wait in a lobby: take one of the two away"))
 		case c.QueueAll:
 			return blame("method", errors.New("method reject gives no places, so nobody can queue: take it or queue all away"))
+		case c.Queue.Shards > 1:
+			return blame("method", errors.New("method reject lets people straight through, which a room that is split cannot: take it or shards away"))
 		case c.Queue.MaxQueue > 0:
 			return blame("method", errors.New("method reject gives no places, so max_queue bounds nothing: take one of the two away"))
 		}

@@ -127,3 +127,20 @@ func TestAReloadInTheMiddleOfTheLobbyIsValidAndASlipIsNot(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 }
+
+func TestInAFifoLobbyFansAreToldTheirPositions(t *testing.T) {
+	s := start(t, closed+"\nmethod fifo\nopens "+time.Now().Add(time.Hour).Format(time.RFC3339)+"\nlobby 59m59s")
+	s.until("the lobby begins", func(v *room.View) bool { return v.State == room.Lobby && v.Generations != nil })
+	first, second := s.fan(), s.fan()
+	if got := first.joined(); got.Position != 1 || got.State != "lobby" {
+		t.Errorf("%s", got.body)
+	}
+	second.joined()
+	s.until("the board has both", func(v *room.View) bool { return v.Board != nil && v.Board.Waiting() == 2 })
+	if got := second.get(arena + "status"); got.Position != 2 || !strings.Contains(got.body, `"method":"fifo"`) {
+		t.Errorf("%s", got.body)
+	}
+	if page := second.page("/"); !strings.Contains(page.body, "in the order of arrival, and you have yours") || strings.Contains(page.body, "The draw is in") {
+		t.Errorf("the page speaks of a draw: %.500s", page.body)
+	}
+}

@@ -10,9 +10,10 @@ import (
 )
 
 // passesThrough says whether a visitor may find the door open: in a room without an
-// opening time, and in one that gives no places, where there is no other way in.
+// opening time, and in one that gives no places, where there is no other way in. A
+// room that is split always queues: it would take a call to each part to know that nobody waits.
 func (c *Config) passesThrough() bool {
-	return !c.QueueAll && (c.Opens.IsZero() || c.Method == Reject)
+	return !c.QueueAll && c.Queue.Shards <= 1 && (c.Opens.IsZero() || c.Method == Reject)
 }
 
 // PassesThrough says whether Enter can let anybody in.
@@ -40,7 +41,7 @@ func (r *Room) Enter(ctx context.Context, tok place.Token) (Claim, error) {
 
 func (r *Room) worthAsking(tok place.Token) bool {
 	v := r.View()
-	if !r.PassesThrough() || v.State != Open || v.Waiting > 0 || v.Waits(tok) {
+	if !r.PassesThrough() || v.State != Open || v.Unwell || v.Waiting > 0 || v.Waits(tok) {
 		return false
 	}
 	r.mu.Lock()

@@ -92,6 +92,7 @@ func TestAnEdgeThatKnowsTheAnswerDoesNotAskRedis(t *testing.T) {
 	}
 	for why, change := range map[string]func(*Config){
 		"queue all":       func(c *Config) { c.QueueAll = true },
+		"a split one":     func(c *Config) { c.Queue.Shards = 2 },
 		"a scheduled one": func(c *Config) { c.Opens = time.Now().Add(-time.Hour) },
 		"not open yet":    func(c *Config) { c.Opens, c.Method = time.Now().Add(time.Hour), Reject },
 		"over":            func(c *Config) { c.Closes = time.Now().Add(-time.Hour) },

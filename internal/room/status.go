@@ -10,6 +10,7 @@ import (
 type Status struct {
 	Room      string     `json:"room"`
 	State     string     `json:"state"`
+	Method    Method     `json:"method"` // of the room: lottery, fifo or reject
 	Visitor   string     `json:"visitor,omitempty"`
 	Position  int        `json:"position"`
 	Ahead     int        `json:"ahead"`
@@ -61,6 +62,7 @@ func (v *View) Status(tok place.Token, seen int) Status {
 	s := Status{
 		Room:      v.Room,
 		State:     v.fanState(tok.Score),
+		Method:    v.Method,
 		Visitor:   tok.Visitor.String(),
 		Waiting:   v.Waiting,
 		PollAfter: int(v.PollAfter(tok.Score).Seconds()),

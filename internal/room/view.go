@@ -14,6 +14,8 @@ type View struct {
 	Room  string
 	State State
 
+	Method Method // how those who come are ordered
+
 	AllHeld  bool // nothing free, but what is held may come back
 	Degraded bool // Redis is away; every place is safe in its fan's token
 	Unwell   bool // half or more of the edges find that the site behind is; nobody is admitted meanwhile
@@ -46,9 +48,10 @@ type View struct {
 }
 
 // Position is the place's number in the queue, from 1; 0 if it cannot be told
-// or means nothing yet, as in the lobby, where the order is not drawn.
+// or means nothing yet, as in a lobby whose order is to be drawn.
 func (v *View) Position(s place.Score) int {
-	if s == 0 || s.Undrawn() || v.Board == nil || v.State == Lobby || v.State == Scheduled || v.State == Drawing {
+	toBeDrawn := v.State == Lobby && v.Method != Fifo
+	if s == 0 || s.Undrawn() || v.Board == nil || toBeDrawn || v.State == Scheduled || v.State == Drawing {
 		return 0
 	}
 	return v.Board.Position(s)
@@ -76,6 +79,7 @@ func (r *Room) publishLocked() {
 	cfg, old, now := r.cfg.Load(), r.view.Load(), r.nowLocked()
 	v := &View{
 		Room:          cfg.Name,
+		Method:        cfg.Method,
 		State:         stateAt(cfg, now, r.stock, r.last.Paused, r.drawing.done(cfg)),
 		AllHeld:       r.stock != nil && r.stock.State == StockAllHeld,
 		Degraded:      r.failures >= failuresBeforeDegraded,

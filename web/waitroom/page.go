@@ -91,11 +91,13 @@ func Render(w io.Writer, p Page) error {
 func (p Page) view() (*view, error) {
 	state, s := stateOf(p), p.Status
 	waits := state == room.FanWaiting || state == string(room.Paused) || state == pageDegraded
+	said := words[scene(state, s.Method)]
+	numbers := (waits || state == string(room.Lobby)) && s.Position > 0
 	v := &view{
-		Page: p, State: state, Words: words[state], Text: words[state].Text, Title: words[state].Title, Message: s.Message,
+		Page: p, State: state, Words: said, Text: said.Text, Title: said.Title, Message: s.Message,
 		Position: grouped(s.Position), Ahead: ahead(s.Ahead), Waiting: grouped(s.Waiting), ETA: "not known yet",
-		Numbers: waits && s.Position > 0,
-		Crowd:   (s.State == string(room.Lobby) || s.State == pageDrawing) && s.Waiting > 0,
+		Numbers: numbers,
+		Crowd:   !numbers && (s.State == string(room.Lobby) || s.State == pageDrawing) && s.Waiting > 0,
 		Stock:   stockOf(s.Stock, p.Now),
 		Action:  func(do string) string { return p.Base + do + "?to=" + url.QueryEscape(p.Location) },
 		Script:  scriptPath(), Style: stylePath(), Still: stillPath(), Check: checkPath(),
@@ -122,7 +124,7 @@ func (p Page) view() (*view, error) {
 			v.ETA = between(s.ETA.Low, s.ETA.High)
 		}
 	}
-	if opening, ok := openings[s.State]; ok && s.Opens != nil {
+	if opening, ok := openings[scene(s.State, s.Method)]; ok && s.Opens != nil {
 		left := int64(max(0, s.Opens.Sub(p.Now)).Seconds())
 		v.Opening, v.Opens, v.Left = opening, s.Opens.UTC().Format("2 January 2006, 15:04 MST"), between(left, left)
 		if s.State == pageDrawing { // it may take a moment or some minutes: nothing is promised
@@ -135,6 +137,15 @@ func (p Page) view() (*view, error) {
 	data, err := v.data()
 	v.Data = template.JS(data) //nolint:gosec // encoding/json has escaped <, > and & in it
 	return v, err
+}
+
+// scene is the key of the words for a state: in a lobby they depend on what the order
+// will be.
+func scene(state string, method room.Method) string {
+	if state == string(room.Lobby) && method == room.Fifo {
+		return sceneEarly
+	}
+	return state
 }
 
 // stateOf is the key of the words that fit. The script decides in the same order.

@@ -95,6 +95,21 @@ func TestEachStateIsSaidWholeByTheServer(t *testing.T) {
 			page: Page{Status: opening("lobby"), Joined: true}, says: []string{"You are here in time", "order of arrival does not matter", ">48,211</strong> people are here"},
 			shows: "opening crowd options", hides: "join enter numbers",
 		},
+		"lobby in the order of arrival": {
+			page:  Page{Status: with(func(s *room.Status) { s.State, s.Method, s.Opens = "lobby", room.Fifo, &opens }), Joined: true},
+			says:  []string{"<title>1,205 · You are in the queue</title>", `id="position">1,205<`, "in the order of arrival, and you have yours", "The sale opens in", "about 12 to 13 minutes"},
+			shows: "opening numbers options", hides: "join enter crowd",
+		},
+		"no room, and no queue": {
+			page: Page{Status: state("open"), Full: true}, says: []string{"There is no room right now", `<a href="/shows/9?from=mail">Try again now</a>`, "looks again every 7 seconds.</p>"},
+			shows: "retry stock", hides: "join enter options numbers opening",
+		},
+		"no room, while it is paused": {
+			page: Page{Status: state("paused"), Full: true}, says: []string{"There is no room right now"}, shows: "retry", hides: "join enter options",
+		},
+		"rejecting, not open yet": {
+			page: Page{Status: opening("scheduled"), Full: false}, says: []string{"The doors are still closed"}, hides: "retry join",
+		},
 		"waiting": {
 			page: Page{Status: waiting(), Joined: true},
 			says: []string{

@@ -21,6 +21,7 @@ const (
 	pageDegraded = "degraded"
 	pageMissed   = "missed"
 	pageNoRoom   = "no-room"
+	sceneEarly   = "early" // the lobby of a room whose order is that of arrival
 )
 
 // pageDrawing is the state of a room between the end of its lobby and the end of
@@ -35,6 +36,8 @@ var words = map[string]Words{
 		"Your browser is doing a small calculation that keeps bots out. It takes a few seconds, and longer on an old phone.", "Join the queue"},
 	"scheduled": {"Not open yet", "The doors are still closed",
 		"You can come in when the countdown ends. Coming earlier gives no better place.", ""},
+	sceneEarly: {"You are in the queue", "You are in the queue, and the sale opens soon",
+		"Places are given in the order of arrival, and you have yours. When the countdown ends, people are let in from the front. Please keep this page open.", ""},
 	"lobby": {"You are here in time", "You are here in time", lobbyRule + " Please keep this page open.", ""},
 	pageDrawing: {"The draw is being made", "The draw is being made",
 		"Everybody who was here when the countdown ended takes part; whoever came later is placed behind them. Please keep this page open: your place appears here as soon as it is known. If the draw waits for its public random number, that can take a few minutes.", ""},
@@ -85,7 +88,7 @@ var links = map[string]string{
 }
 
 // openings say what the countdown leads to.
-var openings = map[string]string{"scheduled": "The sale opens in", "lobby": "The draw is in", pageDrawing: "The countdown ended"}
+var openings = map[string]string{"scheduled": "The sale opens in", sceneEarly: "The sale opens in", "lobby": "The draw is in", pageDrawing: "The countdown ended"}
 
 // unread is said of what a fan wanted to see and did not come.
 const unread = "This could not be loaded. Please close this and open it again in a moment."

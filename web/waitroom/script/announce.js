@@ -14,7 +14,7 @@ function announce() {
 	said = { what, at: Date.now() };
 	if (first || state === "admitted") return;
 	put("polite", [
-		say.words[state].head + ".",
+		say.words[scene(state)].head + ".",
 		hasPlace() && `Position ${grouped(status.position)}.`,
 		hasPlace() && status.eta && `Estimated wait: ${between(status.eta.low, status.eta.high)}.`,
 		changed && status.message,

@@ -6,12 +6,13 @@ const show = (id, shown) => { element(id).hidden = !shown; };
 const tell = (id, text) => { put(id, text ?? ""); show(id, Boolean(text)); };
 
 const waits = () => ["waiting", "paused", "degraded"].includes(fan.state);
-const comes = () => fan.state === "lobby" || fan.state === "drawing"; // the place is not known yet
-const hasPlace = () => waits() && fan.status.position > 0;
+const comes = () => fan.state === "lobby" || fan.state === "drawing"; // the place is not known yet, unless it is that of arrival
+const hasPlace = () => (waits() || fan.state === "lobby") && fan.status.position > 0;
+const scene = state => state === "lobby" && fan.status.method === "fifo" ? "early" : state;
 
 function draw() {
 	const { state, status } = fan;
-	const words = say.words[state];
+	const words = say.words[scene(state)];
 	const saidInText = state === "degraded" && status.message; // once is enough
 	document.body.dataset.state = state;
 	document.title = (hasPlace() ? grouped(status.position) + " · " : "") + words.title;
@@ -67,7 +68,7 @@ const timeOf = ms => new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit",
 let ticking;
 
 function drawOpening(status) {
-	const opening = status.opens && say.openings[status.state];
+	const opening = status.opens && say.openings[scene(status.state)];
 	show("opening", opening);
 	if (!opening) {
 		clearInterval(ticking);
@@ -78,7 +79,7 @@ function drawOpening(status) {
 	const opens = new Date(status.opens);
 	put("opens", opens.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) + " your time");
 	put("here", grouped(status.waiting ?? 0));
-	show("crowd", (status.state === "lobby" || status.state === "drawing") && status.waiting > 0);
+	show("crowd", (status.state === "lobby" || status.state === "drawing") && status.waiting > 0 && !hasPlace());
 	show("countdown", status.state !== "drawing");
 	ticking ??= setInterval(tick, 1000);
 	tick();
