@@ -104,7 +104,8 @@ type first struct {
 	shard int
 }
 
-// inOrder merges the heads of all shards.
+// inOrder merges the heads of all shards, up to the first that is not drawn: nobody
+// behind it is admitted before the draw, in whichever shard.
 func inOrder(seen []report) []first {
 	var all []first
 	for i, s := range seen {
@@ -113,6 +114,9 @@ func inOrder(seen []report) []first {
 		}
 	}
 	slices.SortFunc(all, func(a, b first) int { return cmp.Compare(a.score, b.score) })
+	if i := slices.IndexFunc(all, func(f first) bool { return f.score.Undrawn() }); i >= 0 {
+		all = all[:i]
+	}
 	return all[:min(len(all), maxRound)]
 }
 
