@@ -35,6 +35,15 @@ func keep(t *testing.T, q *Queue) (rewind func()) {
 	}
 }
 
+// visitorIn is one whose place is in a shard.
+func visitorIn(t *testing.T, q *Queue, shard int) place.Visitor {
+	for {
+		if v := visitor(t); ShardOf(v, q.Shards()) == shard {
+			return v
+		}
+	}
+}
+
 func TestQ5ARedisThatWentBackInTimeIsALoss(t *testing.T) {
 	split(t, func(t *testing.T, fast Settings) {
 		q, _ := setup(t, fast)
@@ -194,13 +203,13 @@ func TestAdmissionStopsWhileHalfOfTheEdgesFindTheSiteUnwell(t *testing.T) {
 func TestNobodyIsAdmittedBeforeTheDraw(t *testing.T) {
 	split(t, func(t *testing.T, fast Settings) {
 		q, _ := setup(t, fast)
-		early := Entry{Visitor: visitor(t), Draw: 77}
+		early := Entry{Visitor: visitorIn(t, q, 0), Draw: 77}
 		placed := join(t, q, early)
 		again := join(t, q, early)
 		if placed.Score != place.Tier(0).Undrawn() || !placed.Fresh || again.Fresh || again.Score != placed.Score {
 			t.Fatalf("%+v, %+v", placed, again)
 		}
-		join(t, q, Entry{Visitor: visitor(t), Tier: 1})
+		join(t, q, Entry{Visitor: visitorIn(t, q, q.Shards()-1), Tier: 1})
 		for range 3 {
 			if got := tick(t, q, NoLimit); got.Admitted != 0 || got.Lobby != 1 || got.Waiting != 2 {
 				t.Fatalf("%+v", got)
@@ -263,7 +272,7 @@ func TestRescoringMovesEachPlaceOnceAndBringsNobodyBack(t *testing.T) {
 		}
 		drawn := []Place{{a.Visitor, 500}, {b.Visitor, place.Tier(2).Base() + 20}, {gone.Visitor, 30}}
 		other := []Place{{a.Visitor, 900}, {b.Visitor, place.Tier(2).Base() + 900}}
-		for _, places := range [][]Place{drawn, other, drawn} {
+		for _, places := range [][]Place{drawn, drawn, other} {
 			if err := q.Rescore(t.Context(), places); err != nil {
 				t.Fatal(err)
 			}
@@ -350,8 +359,12 @@ func TestARoundThatWasLeftHalfDoneIsFinishedByTheNextEdge(t *testing.T) {
 	if n, err := q.eval(t.Context(), decideScript, []string{k.Room, k.Edges, k.Unwell}, args...).Slice(); err != nil || n[0].(int64) < 1 {
 		t.Fatal(n, err)
 	}
-	// Somebody who is in it leaves meanwhile.
-	if err := q.Leave(t.Context(), places[1].Visitor); err != nil {
+	// Somebody who is in it leaves meanwhile, and the next of that shard is not the next of all.
+	gone := 0
+	for ShardOf(places[gone].Visitor, 3) == ShardOf(places[30].Visitor, 3) {
+		gone++
+	}
+	if err := q.Leave(t.Context(), places[gone].Visitor); err != nil {
 		t.Fatal(err)
 	}
 	other := another(q)
@@ -363,14 +376,56 @@ func TestARoundThatWasLeftHalfDoneIsFinishedByTheNextEdge(t *testing.T) {
 	if after.AdmittedTotal == 0 || after.Turns != int(after.AdmittedTotal) {
 		t.Fatalf("%+v", after)
 	}
+	left := false
 	for i, p := range places {
-		if i == 1 {
+		if i == gone {
 			continue
 		}
 		_, err := q.Claim(t.Context(), p.Visitor, Vouch{})
-		if admitted := after.Fronts.Passed(p.Score); admitted != (err == nil) {
-			t.Fatalf("place %d: passed %v, claim %v", i, admitted, err)
+		if admitted := after.Fronts.Passed(p.Score); admitted != (err == nil) || admitted && left {
+			t.Fatalf("place %d: passed %v, claim %v, somebody before it was left out: %v", i, admitted, err, left)
 		}
+		left = left || err != nil
+	}
+}
+
+func TestQ6ARoundIsDecidedOnceAndAppliedOnce(t *testing.T) {
+	s := fast
+	s.Shards, s.Burst, s.Rate, s.Per = 3, 30, 1, time.Hour
+	q, _ := setup(t, s)
+	crowd(t, q, 300)
+	tick(t, q, 0)
+	room := q.first().keys.Room
+	if err := q.rdb.HSet(t.Context(), room, "tokens", 30).Err(); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := q.survey(t.Context(), TickInput{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, heads := together(seen), inOrder(seen)
+	// Two edges saw the same; the one that is later by a moment must not decide on it.
+	first, err := q.decide(t.Context(), TickInput{Limit: 10}, whole, 0, heads)
+	if err != nil || first.Admitted != 10 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	second, err := another(q).decide(t.Context(), TickInput{Limit: 10}, whole, 0, heads)
+	if err != nil || second.Admitted != 0 {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	if tokens, err := q.rdb.HGet(t.Context(), room, "tokens").Float64(); err != nil || tokens < 20 {
+		t.Fatalf("it took tokens all the same: %v are left of 30, %v", tokens, err)
+	}
+	plan, err := q.rdb.HGet(t.Context(), room, "plan").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := q.apply(t.Context(), plan, s)
+	if err != nil || again != 0 {
+		t.Fatalf("a round was applied again: %d, %v", again, err)
+	}
+	if got := tick(t, q, 0); got.Turns != 10 || got.AdmittedTotal != 10 {
+		t.Fatalf("%+v", got)
 	}
 }
 
