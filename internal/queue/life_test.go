@@ -343,7 +343,11 @@ func TestARoundThatWasLeftHalfDoneIsFinishedByTheNextEdge(t *testing.T) {
 	s := fast
 	s.Shards, s.Burst = 3, 30
 	q, _ := setup(t, s)
-	places := byScore(crowd(t, q, 300))
+	var places []Place
+	for range 80 { // one by one, so that those of the shards are mixed
+		places = append(places, crowd(t, q, 1)...)
+	}
+	places = byScore(places)
 	tick(t, q, 0)
 	// This edge dies after its decision: a round is written down and nobody applied it.
 	seen, err := q.survey(t.Context(), TickInput{Limit: 30})
