@@ -20,16 +20,29 @@ import (
 // that an operator needs to give.
 func runningEdge(t *testing.T, redis *devstack.RedisServer) (config string) {
 	t.Helper()
+	return runningEdgeWith(t, redis, "http://:0", "admit 500/m\nactive 20")
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := listener.Addr().String()
+	address := listener.Addr().String()
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return address
+}
+
+// runningEdgeWith is runningEdge with a site and a room of the test's own.
+func runningEdgeWith(t *testing.T, redis *devstack.RedisServer, site, room string) (config string) {
+	t.Helper()
+	admin := freeAddress(t)
 	text := "{\nadmin " + admin + "\npersist_config off\nlog {\nlevel ERROR\n}\ntickets {\nredis " + redis.URL() + "\nkeys " + t.TempDir() + "\n}\n}\n" +
-		"http://:0 {\nbind 127.0.0.1\nwaitroom arena {\nadmit 500/m\nactive 20\n}\nrespond inside\n}\n"
+		site + " {\nbind 127.0.0.1\nwaitroom arena {\n" + room + "\n}\nrespond inside\n}\n"
 	config = filepath.Join(t.TempDir(), "Caddyfile")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -83,6 +83,21 @@ func (d *drawing) done(cfg *Config) bool {
 	return d.id == cfg.drawID() && d.entered
 }
 
+// orderSlack is more than the clocks of a fleet's Redis servers are apart.
+const orderSlack = 200 * time.Millisecond
+
+// ordered is from when on a picture of the queue shows the drawn order; zero where
+// nothing was drawn. One from before has all who were in the lobby at one score, at
+// which everybody would be the first, and a position that was shown never goes up.
+func (d *drawing) ordered(cfg *Config) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.id != cfg.drawID() || !d.entered {
+		return time.Time{}
+	}
+	return d.enteredAt.Add(orderSlack)
+}
+
 // lobbyOf is the draw whose lobby visitors come into now; 0 when they get live places.
 func (r *Room) lobbyOf(v *View) int64 {
 	if cfg := r.cfg.Load(); v.State == Lobby && cfg.Draws() {

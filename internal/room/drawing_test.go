@@ -111,6 +111,34 @@ func TestQ7_TheDrawTurnsTheLobbyIntoPlacesAndEverybodyCanCheckIt(t *testing.T) {
 	}
 }
 
+// Q2: in the picture of a lobby everybody is the first. Whoever was told so could never
+// be told the truth afterwards.
+func TestQ2_TheFirstPositionAfterTheDrawIsTheDrawnOne(t *testing.T) {
+	t.Parallel()
+	e := openEdge(t, soon())
+	if err := e.queue.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fans := e.crowd(7)
+	e.readBoard(t.Context())
+	if e.View().Board.Waiting() != 7 {
+		t.Fatalf("%+v", e.View())
+	}
+	e.until("the draw is over", func(v *View) bool { return v.State == Paused })
+	if v := e.View(); v.Status(e.drawn(fans[0]), 0).Position != 0 {
+		t.Fatal("a position is read from the picture of the lobby")
+	}
+	e.until("a new picture is there", func(v *View) bool {
+		e.readBoard(t.Context())
+		return v.Position(e.drawn(fans[0]).Score) != 0
+	})
+	for i, f := range ranked(e, fans) {
+		if got := e.View().Position(f.Score); got != i+1 {
+			t.Errorf("the fan drawn as number %d is at position %d", i+1, got)
+		}
+	}
+}
+
 func TestWhoComesWhileTheDrawIsMadeIsBehindIt(t *testing.T) {
 	t.Parallel()
 	cfg := soon()

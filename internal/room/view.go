@@ -35,6 +35,7 @@ type View struct {
 
 	Fronts      place.Fronts // every place at or below its tier's has had its turn
 	Board       *board.Board // nil until first read
+	Ordered     time.Time    // a board from before shows the order before the draw
 	Generations []uint32     // of the data in Redis, for each shard
 	Stock       *Stock       // nil if not known
 	Message     string       // the operator's words to the fans
@@ -51,7 +52,7 @@ type View struct {
 // or means nothing yet, as in a lobby whose order is to be drawn.
 func (v *View) Position(s place.Score) int {
 	toBeDrawn := v.State == Lobby && v.Method != Fifo
-	if s == 0 || s.Undrawn() || v.Board == nil || toBeDrawn || v.State == Scheduled || v.State == Drawing {
+	if s == 0 || s.Undrawn() || v.Board == nil || toBeDrawn || v.State == Scheduled || v.State == Drawing || v.Board.Made().Before(v.Ordered) {
 		return 0
 	}
 	return v.Board.Position(s)
@@ -99,6 +100,7 @@ func (r *Room) publishLocked() {
 		NoShowsTotal:  r.last.NoShowsTotal,
 		Fronts:        r.fronts,
 		Board:         r.board,
+		Ordered:       r.drawing.ordered(cfg),
 		Generations:   r.generations,
 		Stock:         r.stock,
 		Message:       r.last.Message,
