@@ -6,7 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,10 +58,14 @@ func TestQ7TheDrawOfARunningRoomIsVerified(t *testing.T) {
 	b.State("paused") // by its stream, when the draw is over
 	b.Until("the fan can ask how", browsertest.Seen("drawn"))
 	b.Do("asking how", chromedp.Click("#drawn summary"))
+	b.Until("the fan has a position", browsertest.Seen("numbers"))
 	b.Until("the browser has checked", `document.getElementById("verdict").dataset.holds === "true"`)
 
-	type placed struct{ position, rank int }
-	var order []placed
+	shown, err := strconv.Atoi(b.Value(`document.getElementById("position").textContent`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 31 * 32 / 2 // of the numbers 1 to 31: the browser's
 	for _, fan := range fans {
 		var status struct{ Position int }
 		var own draw.Drawn
@@ -81,13 +85,13 @@ func TestQ7TheDrawOfARunningRoomIsVerified(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &found); err != nil || !found.Holds {
 			t.Fatalf("%v: %s", err, out)
 		}
-		order = append(order, placed{status.Position, found.Entrant.Rank})
-	}
-	slices.SortFunc(order, func(a, b placed) int { return a.rank - b.rank })
-	for _, p := range order {
-		if p.position != p.rank { // all 31 are there: nobody has left or gone in
-			t.Errorf("the fan who was drawn as number %d is at position %d", p.rank, p.position)
+		if status.Position != found.Entrant.Rank { // all 31 are there: nobody has left or gone in
+			t.Errorf("the fan who was drawn as number %d is at position %d", found.Entrant.Rank, status.Position)
 		}
+		left -= found.Entrant.Rank
+	}
+	if shown != left {
+		t.Errorf("the page shows position %d to the fan who was drawn as number %d", shown, left)
 	}
 }
 
