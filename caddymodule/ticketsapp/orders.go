@@ -16,24 +16,28 @@ import (
 	"github.com/caddy-tickets/caddy-tickets/internal/room"
 )
 
-// Order is what an operator tells a room; whether Message or Rate counts depends on the
+// Order is what an operator tells a room; which of Message, Rate and Beacon counts depends on the
 // path. The rest says who gives it, and goes into the log of orders.
 type Order struct {
 	Message string `json:"message,omitempty"`
 	Rate    string `json:"rate,omitempty"`
+	Beacon  string `json:"beacon,omitempty"`
 
 	User   string `json:"user,omitempty"` // of the operating system
 	Host   string `json:"host,omitempty"` // its name
 	Reason string `json:"reason,omitempty"`
 }
 
+// orderBeacon announces the value of a draw's beacon.
+const orderBeacon = "beacon"
+
 const (
 	maxOrder      = 8 << 10
 	orderPatience = 5 * time.Second
 )
 
-// serveRoom takes POST /tickets/rooms/{room}/pause, /resume, /message and /rate, which
-// hold for every edge on the same Redis, and GET /tickets/rooms/{room}/log.
+// serveRoom takes POST /tickets/rooms/{room}/pause, /resume, /message, /rate and
+// /beacon, which hold for every edge on the same Redis, and GET /tickets/rooms/{room}/log.
 func serveRoom(w http.ResponseWriter, r *http.Request) error {
 	name, what, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/tickets/rooms/"), "/")
 	want := http.MethodPost
@@ -62,6 +66,11 @@ func serveRoom(w http.ResponseWriter, r *http.Request) error {
 		body.DisallowUnknownFields() // a slip of the pen must not become an empty message
 		if err := body.Decode(&order); err != nil {
 			return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("reading the order: %w", err)}
+		}
+	}
+	if what == orderBeacon {
+		if err := app.Rooms()[at].SetBeacon(ctx, []byte(order.Beacon)); err != nil {
+			return refused(err)
 		}
 	}
 	o, err := order.parse(what, r.RemoteAddr)
@@ -102,10 +111,13 @@ func (o Order) parse(what, address string) (queue.Order, error) {
 	switch out.What {
 	case queue.WhatPause, queue.WhatResume, queue.WhatMessage:
 		return out, nil
+	case orderBeacon: // the record of the draw has it, and stays; the log says who announced it
+		out.Note = map[string]string{"beacon": o.Beacon}
+		return out, nil
 	case queue.WhatRate:
 		var err error
 		out.Rate, out.Per, err = queue.ParseRate(o.Rate)
 		return out, err
 	}
-	return queue.Order{}, fmt.Errorf("there is no order %.80q: pause, resume, message or rate", what)
+	return queue.Order{}, fmt.Errorf("there is no order %.80q: pause, resume, message, rate or beacon", what)
 }

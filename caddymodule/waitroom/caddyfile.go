@@ -130,6 +130,11 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return wrap(d, checkInventory(h.Inventory, h.Event))
 	case "health":
 		return h.parseHealth(d)
+	case "shards":
+		if err := countArg(d, &h.Shards); err != nil {
+			return err
+		}
+		return wrap(d, checkShards(h.Shards))
 	case "beacon":
 		var err error
 		h.Beacon, err = parseBeacon(d)
@@ -149,7 +154,7 @@ func (h *Handler) option(d *caddyfile.Dispenser, name string) error {
 		return err
 	}
 	if n, ok := map[string]*int{
-		"burst": &h.Burst, "active": &h.Active, "max_queue": &h.MaxQueue, "tickets": &h.Tickets, "status": &h.Status, "shards": &h.Shards,
+		"burst": &h.Burst, "active": &h.Active, "max_queue": &h.MaxQueue, "tickets": &h.Tickets, "status": &h.Status,
 	}[name]; ok {
 		return countArg(d, n)
 	}

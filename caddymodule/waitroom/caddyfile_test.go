@@ -51,6 +51,10 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		{"opens 2026-03-29 02:30 Europe/Berlin", "there is no 2026-03-29 02:30 in Europe/Berlin"},
 		{"opens 2026-10-25 02:30 Europe/Berlin", "write 2026-10-25T02:30:00+0"},
 		{"lobby 30", "90s, 10m or 1h"},
+		{"shards 0", "whole number above zero"},
+		{"beacon", "drand quicknet round"},
+		{"beacon a b c d", "drand quicknet round"},
+		{"beacon words https://a/ https://b/", "neither the one URL nor the one time"},
 		{"lobby 30x", "90s, 10m or 1h"},
 		{"lobby 0s", "90s, 10m or 1h"},
 		{"inventory http://127.0.0.1:7100", "wrong argument count"},
@@ -89,6 +93,10 @@ func TestMistakesNameTheirLineAndTheMend(t *testing.T) {
 		{"tickets 1001\nadmit 5/s", 3, "between 0"},
 		{"method lottery\nadmit 5/s", 3, "lobby 30m"},
 		{"status 404\nadmit 5/s", 3, "200, 202, 429 or 503"},
+		{"shards 17\nadmit 5/s", 3, "16 or less"},
+		{"beacon words\nadmit 5/s", 3, "set opens and lobby"},
+		{"beacon words ftp://a/\nadmit 5/s\nopens 2100-12-01T10:00:00Z\nlobby 5m", 3, "web address"},
+		{"beacon \"drand quicknet round 5\"\nadmit 5/s\nopens 2100-12-01T10:00:00Z\nlobby 5m", 3, "name a round after"},
 		{"active 5\nburst 3", 5, "admit is missing"}, // at the end of the block
 	} {
 		_, err := caddytest.Adapt("http://:80 {\nwaitroom arena {\n" + c.block + "\n}\n}\n")

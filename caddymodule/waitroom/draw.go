@@ -54,10 +54,10 @@ func (b *Beacon) check(draws bool, opens time.Time) error {
 		return nil
 	}
 	if !draws {
-		return errors.New("beacon needs a draw: set opens and lobby, and leave the method at lottery")
+		return blame("beacon", errors.New("beacon needs a draw: set opens and lobby, and leave the method at lottery"))
 	}
 	if _, err := draw.Commit("check", opens, opens, make([]byte, draw.SecretLength), b.announced(opens)); err != nil {
-		return fmt.Errorf("beacon: %w", err)
+		return blame("beacon", fmt.Errorf("beacon: %w", err))
 	}
 	return nil
 }

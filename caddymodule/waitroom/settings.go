@@ -167,3 +167,11 @@ func checkOrigin(origin string) error {
 	}
 	return nil
 }
+
+// checkShards refuses more parts than are worth their cost.
+func checkShards(n int) error {
+	if n > queue.MaxShards {
+		return fmt.Errorf("shards must be %d or less, not %d: each costs every edge a call a tick", queue.MaxShards, n)
+	}
+	return nil
+}
