@@ -49,6 +49,7 @@ type Queue struct {
 	room   string
 	joins  batcher
 	shards atomic.Pointer[[]*shard]
+	inside atomic.Int64         // turns and sessions of all shards, as of the last tick
 	burst  atomic.Int64         // in force, as far as it is known
 	logged atomic.Pointer[head] // where the log of orders ended, when it was last seen
 }

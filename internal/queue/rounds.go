@@ -38,6 +38,7 @@ func (q *Queue) round(ctx context.Context, in TickInput) (Tick, error) {
 	}
 	t := together(seen)
 	q.burst.Store(int64(t.Settings.Burst))
+	q.inside.Store(int64(t.Turns + t.Active))
 	if err := q.checkShards(seen[0]); err != nil {
 		return Tick{}, err
 	}

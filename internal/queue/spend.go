@@ -32,6 +32,8 @@ const (
 	forLive    = "L"
 	forLobby   = "U"
 	forNothing = "N"
+	forAsking  = "M" // a session in another shard: it is the first that knows of a pause
+	takenBack  = "R"
 )
 
 // EnterBy uses a link up for a session, beside the queue: it takes nothing from the
@@ -39,10 +41,16 @@ const (
 // Asking again finds the same session. Errors are ErrSpent, ErrLinkOver, ErrCap,
 // ErrPaused and ErrUnavailable; after the last three nothing has been used up,
 // unless the answer was lost, and then the visitor finds the session by asking again.
+//
+// In a room that is split, how many are inside is known as of the last tick: guests who
+// come between two of them can be that many too many.
 func (q *Queue) EnterBy(ctx context.Context, l Link, v place.Visitor) (Claim, error) {
 	got, err := q.spend(ctx, l, v, forSession, 0, 0)
 	if err != nil {
 		return Claim{}, err
+	}
+	if got.state == spentNow {
+		q.inside.Add(1)
 	}
 	return Claim{At: got.now, Expires: time.UnixMilli(got.value).UTC(), Again: got.state == spentBefore}, nil
 }
@@ -92,19 +100,52 @@ type spent struct {
 	value      int64 // the end of a session, or the score of a place
 	now        time.Time
 	generation uint32
+	before     bool // the visitor had used the link already
 }
 
+// spend uses a link where the visitor's place is. The parts of a room that is split lie
+// on different nodes, and no script reaches two: there the fleet first agrees in one
+// part who uses the link. That is taken back if nothing came of it. Should this
+// process end in between, the link is the visitor's, who may ask again.
 func (q *Queue) spend(ctx context.Context, l Link, v place.Visitor, what string, tier place.Tier, draw int64) (spent, error) {
-	s := q.of(v)
+	home, first := q.of(v), q.first()
+	if home == first || what == forNothing {
+		return q.spendIn(ctx, first, l, v, what, tier, draw)
+	}
+	bare := Link{ID: l.ID, Expires: l.Expires} // counted once
+	asked := forNothing
+	if what == forSession {
+		asked = forAsking
+	}
+	mark, err := q.spendIn(ctx, first, bare, v, asked, 0, 0)
+	if err != nil {
+		return spent{}, err
+	}
+	got, err := q.spendIn(ctx, home, l, v, what, tier, draw)
+	nothing := err == nil && got.state != spentNow && !got.before ||
+		errors.Is(err, ErrCap) || errors.Is(err, ErrPaused) || errors.Is(err, errUnset)
+	if nothing && mark.state == spentNow {
+		if _, err := q.spendIn(ctx, first, bare, v, takenBack, 0, 0); err != nil {
+			return spent{}, err
+		}
+	}
+	return got, err
+}
+
+func (q *Queue) spendIn(ctx context.Context, s *shard, l Link, v place.Visitor, what string, tier place.Tier, draw int64) (spent, error) {
+	inside := int64(0)
+	if q.Shards() > 1 {
+		inside = q.inside.Load()
+	}
 	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active, s.keys.Away, s.keys.Link(l.ID), s.keys.Guests}
 	got, err := ints(q.eval(ctx, spendScript, keys, v[:], l.Expires.UnixMilli(), what, strconv.Itoa(int(tier)), l.Name,
-		s.known.arg(), draw), 4)
+		s.known.arg(), draw, inside), 5)
 	if err != nil {
 		return spent{}, unavailable("using a link", err)
 	}
 	switch state := got[0]; state {
 	case spentNow, spentBefore, hasTurn, hasSession:
-		return spent{state, got[1], time.UnixMilli(got[2]).UTC(), uint32(got[3])}, nil
+		return spent{state, got[1], time.UnixMilli(got[2]).UTC(), uint32(got[3]), got[4] == 1}, nil
 	case 5:
 		return spent{}, ErrSpent
 	case 6:

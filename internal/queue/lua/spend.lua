@@ -4,11 +4,14 @@
 --
 -- KEYS  1 room  2 queue  3 turn  4 active  5 away  6 the link  7 guests
 -- ARGV  1 visitor  2 when the link ends, unix ms
---       3 what for: 'S' a session, 'L' a live place, 'U' a place in the lobby, 'N' nothing more
+--       3 what for: 'S' a session, 'L' a live place, 'U' a place in the lobby, 'N' nothing more,
+--         'M' a session in another shard, for which this one is asked first;
+--         or 'R' to take back that the visitor used the link
 --       4 the tier of a place  5 what the link is counted under, '' for nothing
 --       6 what the caller knows of the room (see life)  7 the draw of a place in the lobby, which
---       is a live one once that draw is frozen
--- reply {state, value, now_ms, generation}
+--       is a live one once that draw is frozen  8 how many are inside of all shards, as far as the
+--       caller knows; 0 if this is the only one
+-- reply {state, value, now_ms, generation, 1 if the visitor had used the link before}
 --       1 given now, 2 had before: the value is when the session ends, or the score of the place
 --       3 the visitor has a turn  4 the visitor has a session, and asked for a place
 --       5 used up  6 its time is over; and with nothing used up: 7 the cap is reached
@@ -18,15 +21,19 @@ local v, till, what, at = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local generation = 0
 if what == 'L' or what == 'U' then generation = life(KEYS[1], KEYS[2], now_ms, ARGV[6]) end
 if what == 'U' and redis.call('HGET', KEYS[1], 'frozen') == ARGV[7] then what = 'L' end
-local function reply(state, value) return {state, value or 0, now_ms, generation} end
-
 local owner = redis.call('GET', KEYS[6])
+local function reply(state, value) return {state, value or 0, now_ms, generation, owner and 1 or 0} end
+
 if owner and owner ~= v then return reply(5) end
+if what == 'R' then
+	redis.call('DEL', KEYS[6])
+	return reply(1)
+end
 local ends = tonumber(redis.call('ZSCORE', KEYS[4], v))
 if ends and ends < now_ms then ends = nil end
 local turn = tonumber(redis.call('ZSCORE', KEYS[3], v))
 local score = tonumber(redis.call('ZSCORE', KEYS[2], v))
-if what == 'N' then
+if what == 'N' or what == 'M' then
 	if owner then return reply(2) end
 elseif what == 'S' then
 	if ends then return reply(2, ends) end
@@ -38,13 +45,15 @@ end
 if owner then return reply(5) end
 if till <= now_ms then return reply(6) end
 
+if what == 'M' and redis.call('HGET', KEYS[1], 'paused') == '1' then return reply(8) end
+
 local value = 0
 if what == 'S' then
 	local r = redis.call('HMGET', KEYS[1], 'rate', 'cap', 'session', 'paused')
 	if not r[1] then return reply(9) end
 	if r[4] == '1' then return reply(8) end
 	local inside = redis.call('ZCARD', KEYS[3]) + redis.call('ZCOUNT', KEYS[4], now_ms, '+inf') - (turn and 1 or 0)
-	if inside >= tonumber(r[2]) then return reply(7) end
+	if math.max(inside, tonumber(ARGV[8])) >= tonumber(r[2]) then return reply(7) end
 	value = now_ms + tonumber(r[3])
 	redis.call('ZADD', KEYS[4], value, v)
 	redis.call('ZREM', KEYS[3], v)
