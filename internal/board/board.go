@@ -46,12 +46,12 @@ func (b *Board) Made() time.Time { return b.made }
 // is younger than the picture gets 0: thousands may have joined before it since,
 // and all of them would be told the same.
 func (b *Board) Position(s place.Score) int {
-	i, _ := slices.BinarySearch(b.scores, s)
-	if i < len(b.scores) {
-		return int(b.ranks[i]) + 1
-	}
-	if b.younger(s) {
+	i, known := slices.BinarySearch(b.scores, s)
+	switch {
+	case !known && b.younger(s): // also before places of later tiers
 		return 0
+	case i < len(b.scores):
+		return int(b.ranks[i]) + 1
 	}
 	return b.waiting + 1
 }

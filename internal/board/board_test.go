@@ -119,6 +119,33 @@ func TestAPlaceThatIsYoungerThanTheBoardHasNoPositionYet(t *testing.T) {
 	}
 }
 
+// A tier may fill up before those who wait already, and between two boards as well.
+func TestAPlaceThatIsYoungerThanTheBoardHasNoPositionBeforeLaterTiers(t *testing.T) {
+	var list []place.Score
+	for _, s := range scores(10) {
+		list = append(list, s+place.Tier(1).Base())
+	}
+	b, err := Decode(encode(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := place.LiveScore(b.Made())
+	for name, tt := range map[string]struct {
+		score place.Score
+		want  int
+	}{
+		"a later one of the first tier":    {made + 1, 0},
+		"an earlier one of the first tier": {made - 1, 1},
+		"one that the board has":           {list[4], 5},
+		"where the second tier begins":     {place.Tier(1).Base(), 1},
+		"where the third tier begins":      {place.Tier(2).Base(), 11},
+	} {
+		if got := b.Position(tt.score); got != tt.want {
+			t.Errorf("%s: position %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
 func TestAnEmptyQueueHasABoard(t *testing.T) {
 	b, err := Decode(encode(nil))
 	if err != nil || b.Waiting() != 0 || b.Position(place.LiveBase) != 1 {
