@@ -88,11 +88,11 @@ func (h *Handler) makeDeviceLink(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) showDevice(w http.ResponseWriter, r *http.Request) error {
 	link, err := h.handover(r)
 	if err != nil {
-		return h.refuseGuest(w, r, "device", deviceProblem(err))
+		return h.refuseGuest(w, r, "device", deviceProblem, err)
 	}
 	own, err := h.visitorOf(w, r) // now, so that a reply that is lost on the way back can be asked for again
 	if err != nil {
-		return h.refuseGuest(w, r, "device", deviceProblem(err))
+		return h.refuseGuest(w, r, "device", deviceProblem, err)
 	}
 	h.app.Count(h.Room, "device", "shown")
 	if wantsPage(r) {
@@ -111,11 +111,11 @@ func (h *Handler) showDevice(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) takePlace(w http.ResponseWriter, r *http.Request) error {
 	link, err := h.handover(r)
 	if err != nil {
-		return h.refuseGuest(w, r, "device", deviceProblem(err))
+		return h.refuseGuest(w, r, "device", deviceProblem, err)
 	}
 	own, err := h.visitorOf(w, r)
 	if err != nil {
-		return h.refuseGuest(w, r, "device", deviceProblem(err))
+		return h.refuseGuest(w, r, "device", deviceProblem, err)
 	}
 	if own.Visitor == link.Place.Visitor { // the place is here, or the link was opened where it was made
 		h.countGuest("device", false)
@@ -123,7 +123,7 @@ func (h *Handler) takePlace(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = h.room.Spend(r.Context(), own.Visitor, queue.Link{ID: link.ID.String(), Expires: link.Expires})
 	if err != nil {
-		return h.refuseGuest(w, r, "device", deviceProblem(err))
+		return h.refuseGuest(w, r, "device", deviceProblem, err)
 	}
 	h.setPlace(w, r, link.Place)
 	h.countGuest("device", true)

@@ -84,7 +84,7 @@ func (h *Handler) showInvitation(w http.ResponseWriter, r *http.Request) error {
 		_, err = h.visitorOf(w, r) // now, so that a reply that is lost on the way back can be asked for again
 	}
 	if err != nil {
-		return h.refuseGuest(w, r, "invite", inviteProblem(err))
+		return h.refuseGuest(w, r, "invite", inviteProblem, err)
 	}
 	h.app.Count(h.Room, "invite", "shown")
 	if wantsPage(r) {
@@ -103,11 +103,11 @@ func (h *Handler) showInvitation(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) error {
 	i, err := h.invitation(r)
 	if err != nil {
-		return h.refuseGuest(w, r, "invite", inviteProblem(err))
+		return h.refuseGuest(w, r, "invite", inviteProblem, err)
 	}
 	tok, err := h.visitorOf(w, r)
 	if err != nil {
-		return h.refuseGuest(w, r, "invite", inviteProblem(err))
+		return h.refuseGuest(w, r, "invite", inviteProblem, err)
 	}
 	link := queue.Link{ID: i.ID.String(), Expires: i.Expires, Name: i.Name}
 	if link.Name == "" {
@@ -119,7 +119,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) error {
 		err = h.placeIn(w, r, tok, link, i.Tier)
 	}
 	if err != nil {
-		return h.refuseGuest(w, r, "invite", inviteProblem(err))
+		return h.refuseGuest(w, r, "invite", inviteProblem, err)
 	}
 	return nil
 }
@@ -176,10 +176,14 @@ func (h *Handler) showNote(w http.ResponseWriter, r *http.Request, status int, n
 	return page.RenderNote(w, n)
 }
 
-// refuseGuest sends a problem, to a browser as a page. What may work later offers
-// its button again.
-func (h *Handler) refuseGuest(w http.ResponseWriter, r *http.Request, action string, p *problem.Problem) error {
+// refuseGuest sends the problem that an error is, to a browser as a page. What may work
+// later offers its button again.
+func (h *Handler) refuseGuest(w http.ResponseWriter, r *http.Request, action string, problemOf func(error) *problem.Problem, err error) error {
+	p := problemOf(err)
 	h.app.Count(h.Room, action, p.Code)
+	if p.Code == problemUnavailable.Code {
+		h.log.Warn("a request could not be served", "room", h.Room, "action", action, "error", err)
+	}
 	if !wantsPage(r) {
 		return refuse(w, p)
 	}
