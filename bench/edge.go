@@ -27,6 +27,7 @@ type edgeOptions struct {
 	challenge bool
 	admit     string // default: everybody at once
 	secure    bool   // TLS, with a certificate that signs itself
+	env       []string
 	extra     string // further sites
 }
 
@@ -74,7 +75,7 @@ func (l *lab) guardedEdge(ctx context.Context, o edgeOptions) (guarded, error) {
 		edge.url + " {\n\tbind 127.0.0.1\n" + guard + botguard +
 		"\twaitroom " + benchRoom + " {\n\t\tadmit " + o.admit + "\n\t\tqueue all\n\t\tactive 1000000\n\t\tsession 10m\n\t}\n\treverse_proxy " + o.site + "\n}\n" + o.extra
 	edge.collect = collector("unix", admin)
-	edge.process, err = l.edge(ctx, caddyfile, edge.url)
+	edge.process, err = l.edge(ctx, caddyfile, edge.url, o.env...)
 	return edge, err
 }
 

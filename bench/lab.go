@@ -97,12 +97,12 @@ func freePort() (string, error) {
 }
 
 // edge runs the program with a Caddyfile and waits until url answers.
-func (l *lab) edge(ctx context.Context, caddyfile, url string) (*devstack.Process, error) {
+func (l *lab) edge(ctx context.Context, caddyfile, url string, env ...string) (*devstack.Process, error) {
 	path := filepath.Join(l.dir, "Caddyfile")
 	if err := os.WriteFile(path, []byte(caddyfile), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the Caddyfile: %w", err)
 	}
-	return l.program(ctx, url, nil, "run", "--config", path, "--adapter", "caddyfile")
+	return l.program(ctx, url, env, "run", "--config", path, "--adapter", "caddyfile")
 }
 
 // program runs a subcommand and waits until url answers.

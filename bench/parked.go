@@ -19,8 +19,9 @@ const (
 
 	// Each round tells everybody something, so that lines come at a pace that can be
 	// measured: the usual one of 5 s would take minutes for a second of CPU.
-	lineRounds   = 20
-	roundsWithin = 60 * time.Second
+	lineRounds    = 5
+	lineStretches = 3
+	roundsWithin  = 60 * time.Second
 )
 
 var (
@@ -28,7 +29,7 @@ var (
 	parkedLine      = figure{name: "parked-cpu-per-line", unit: "us", target: 10, atMost: true}
 	parkedTLSMemory = figure{name: "parked-tls-rss", unit: "KB/fan", target: 10, atMost: true}
 	parkedTLSLine   = figure{name: "parked-tls-cpu-per-line", unit: "us", target: 10, atMost: true}
-	handlerMemory   = figure{name: "goroutine-to-parked-rss", unit: "x", target: 5}
+	handlerMemory   = figure{name: "goroutine-to-parked-rss", unit: "x", target: 20}
 )
 
 // parkedPlain and parkedTLS are what a fan costs the edge who waits on a parked
@@ -54,24 +55,10 @@ func parkedStudy(secure bool, memory, line figure, ratio ...figure) study {
 			out.set(memory, parked.memory)
 			out.set(line, parked.line)
 			out.note("write(2) of %d bytes to a socket, and nothing else, takes %.2f us here now; load average %s", bareLine, bare, loadAverage())
-			out.note("%-44s %6s %8s %8s", "how they wait", "fans", "KB/fan", "us/line")
-			row := func(how string, fans int, c cost) {
-				if secure {
-					how += ", TLS"
-				}
-				out.note("%-44s %6d %8.2f %8.2f", how, fans, c.memory, c.line)
-			}
-			row("parked, HTTP/1.1", parkedFans, parked)
-			handlers, err := l.waiting(ctx, waiters{secure: secure, how: byHTTP1, handlers: true, fans: handlerFans})
+			handlers, err := l.compare(ctx, secure, parked, out)
 			if err != nil {
 				return err
 			}
-			row("goroutine, HTTP/1.1, plain Go server", handlerFans, handlers)
-			streams, err := l.waiting(ctx, waiters{secure: secure, how: byHTTP2, fans: handlerFans})
-			if err != nil {
-				return err
-			}
-			row("goroutine, HTTP/2, the edge", handlerFans, streams)
 			for _, f := range ratio {
 				out.set(f, handlers.memory/parked.memory)
 			}
@@ -85,6 +72,7 @@ type waiters struct {
 	secure   bool
 	how      string
 	handlers bool // at the plain server, not the edge
+	env      []string
 	fans     int
 }
 
@@ -141,39 +129,52 @@ func (l *lab) parkingPlace(ctx context.Context, w waiters) (guarded, error) {
 	if err != nil {
 		return guarded{}, err
 	}
-	return l.guardedEdge(ctx, edgeOptions{site: site, admit: "1/h", secure: w.secure})
+	return l.guardedEdge(ctx, edgeOptions{site: site, admit: "1/h", secure: w.secure, env: w.env})
 }
 
-// lineCost is the CPU time of the edge by the lines that its fans get meanwhile.
-// Whatever else the edge does in that time is counted too.
+// lineCost is the CPU time of the edge by the lines that its fans get meanwhile, as
+// the median of some stretches. Whatever else the edge does in that time is counted too.
 func lineCost(ctx context.Context, edge guarded, q *queue.Queue, c *crowd) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, roundsWithin)
 	defer cancel()
-	lines, err := c.lines(ctx)
-	if err != nil {
-		return 0, err
-	}
-	used, err := cpuTime(edge.process.PID())
-	if err != nil {
-		return 0, err
-	}
-	had := lines
-	for round := range lineRounds {
-		if err := q.SetMessage(ctx, fmt.Sprintf("Round %d: please stay on this page.", round)); err != nil {
+	var costs []float64
+	for stretch := range lineStretches {
+		lines, err := c.lines(ctx)
+		if err != nil {
 			return 0, err
 		}
-		for due := had + c.fans; had < due; {
-			if err := pause(ctx, 50*time.Millisecond); err != nil {
-				return 0, fmt.Errorf("waiting for line %d of %d: %w", had-lines, due-lines, err)
-			}
-			if had, err = c.lines(ctx); err != nil {
+		used, err := cpuTime(edge.process.PID())
+		if err != nil {
+			return 0, err
+		}
+		had := lines
+		for round := range lineRounds {
+			if had, err = tell(ctx, q, c, had, fmt.Sprintf("Round %d.%d: please stay on this page.", stretch, round)); err != nil {
 				return 0, err
 			}
 		}
+		after, err := cpuTime(edge.process.PID())
+		if err != nil {
+			return 0, err
+		}
+		costs = append(costs, float64((after-used).Microseconds())/float64(had-lines))
 	}
-	after, err := cpuTime(edge.process.PID())
-	if err != nil {
+	return median(costs), nil
+}
+
+// tell gives everybody a line and returns when they have had it.
+func tell(ctx context.Context, q *queue.Queue, c *crowd, had int, message string) (int, error) {
+	if err := q.SetMessage(ctx, message); err != nil {
 		return 0, err
 	}
-	return float64((after - used).Microseconds()) / float64(had-lines), nil
+	for due := had + c.fans; had < due; {
+		err := pause(ctx, 50*time.Millisecond)
+		if err != nil {
+			return 0, fmt.Errorf("%d of %d fans were not told: %w", due-had, c.fans, err)
+		}
+		if had, err = c.lines(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return had, nil
 }
