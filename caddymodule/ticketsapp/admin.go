@@ -77,7 +77,7 @@ type Report struct {
 func ReportOn(r *room.Room) Report {
 	v, hub, orders, site := r.View(), r.Hub(), r.Orders(), r.Site()
 	rep := Report{
-		Room: v.Room, State: string(v.State), Degraded: v.Degraded, SettingsDiffer: v.Differs,
+		Room: v.Room, State: string(v.State), Degraded: v.Degraded, SettingsDiffer: len(r.Differences()) > 0,
 		Waiting: v.Waiting, Turns: v.Turns, Active: v.Active, ActiveCap: v.Settings.Active,
 		Rate: v.Settings.Rate, RatePerSeconds: v.Settings.Per.Seconds(),
 		AdmittedTotal: v.AdmittedTotal, AdmittedPerMinute: v.AdmittedPerMinute, NoShowsTotal: v.NoShowsTotal,

@@ -72,7 +72,7 @@ var gauges = []gauge{
 	newGauge("site_unwell", "1 while the site behind the room fails this edge's health check.", prometheus.GaugeValue,
 		func(r *room.Room, _ *room.View) float64 { return oneIf(r.Site().Unwell) }),
 	newGauge("settings_differ", "1 while another edge's config is in force and says otherwise.", prometheus.GaugeValue,
-		func(_ *room.Room, v *room.View) float64 { return oneIf(v.Differs) }),
+		func(r *room.Room, _ *room.View) float64 { return oneIf(len(r.Differences()) > 0) }),
 	newGauge("parked", "Streams this edge keeps without a goroutine.", prometheus.GaugeValue,
 		func(r *room.Room, _ *room.View) float64 { return float64(r.Hub().Parked) }),
 	newGauge("streams", "Streams this edge keeps with a goroutine (HTTP/2, HTTP/3).", prometheus.GaugeValue,

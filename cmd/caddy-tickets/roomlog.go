@@ -98,6 +98,10 @@ func changes(before, after map[string]string) string {
 			names = append(names, name)
 		}
 	}
+	same := func(name string) bool { was, had := before[name]; return had && was == after[name] }
+	if slices.ContainsFunc(names, func(name string) bool { return !same(name) }) {
+		names = slices.DeleteFunc(names, same) // what stayed is of interest where nothing changed
+	}
 	var all []string
 	for _, name := range names {
 		was, had := before[name]

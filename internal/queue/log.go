@@ -127,20 +127,27 @@ type Log struct {
 	Whole bool     `json:"whole"` // or only the last entries
 	Head  string   `json:"head"`  // number and hash of the last entry, by the room
 	Lines []string `json:"lines"`
+
+	Schedule map[string]string `json:"-"` // of the settings that were loaded last
 }
 
 // Log reads the last entries of the log; 0 is all of it.
 func (q *Queue) Log(ctx context.Context, last int) (Log, error) {
 	var lines *redis.StringSliceCmd
-	var ends *redis.StringCmd
+	var room *redis.SliceCmd
 	_, err := q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		lines, ends = p.LRange(ctx, q.first().keys.Log, int64(-last), -1), p.HGet(ctx, q.first().keys.Room, "log")
+		lines, room = p.LRange(ctx, q.first().keys.Log, int64(-last), -1), p.HMGet(ctx, q.first().keys.Room, "log", "schedule")
 		return nil
 	})
-	if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns it bare
+	if err != nil {
 		return Log{}, unavailable("reading the log", err)
 	}
-	l := Log{Whole: last == 0, Head: ends.Val(), Lines: lines.Val()}
+	l := Log{Whole: last == 0, Lines: lines.Val()}
+	if fields := room.Val(); len(fields) == 2 {
+		l.Head, _ = fields[0].(string)
+		schedule, _ := fields[1].(string)
+		l.Schedule = parseSchedule(schedule)
+	}
 	if h, ok := parseHead(l.Head); ok && h.number > 0 {
 		if known := q.logged.Load(); known == nil || known.number < h.number {
 			q.remember(h)

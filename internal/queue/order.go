@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +37,13 @@ type Order struct {
 	Message  string        // of a message
 	Settings Settings      // of settings
 	Note     map[string]string
-	By       By
+
+	// Schedule is of settings, too: when the room opens and how. Each edge goes by its own
+	// file; here it is only written down, so that changes are in the log, and an edge
+	// whose file says otherwise can see it.
+	Schedule map[string]string
+
+	By By
 }
 
 // By is who gave an order. User and Host are what the command that gave it says of
@@ -147,7 +155,15 @@ func (o Order) fields() ([]any, error) {
 		if err := o.Settings.Check(); err != nil {
 			return nil, fmt.Errorf("configuring: %w", err)
 		}
-		return o.Settings.fields(), nil
+		fields := o.Settings.fields()
+		if len(o.Schedule) > 0 {
+			text, err := json.Marshal(bounded(o.Schedule))
+			if err != nil {
+				return nil, fmt.Errorf("configuring: %w", err)
+			}
+			fields = append(fields, "schedule", string(text))
+		}
+		return fields, nil
 	}
 	if len(o.What) == 0 || len(o.What) > maxBy || o.What == whatBegan || o.What == whatLost {
 		return nil, fmt.Errorf("there is no order %.80q", o.What)
@@ -201,7 +217,7 @@ func (q *Queue) standing(ctx context.Context) (standing, error) {
 }
 
 // settingNames are the fields of the room that orders change, as standing.lua has them.
-var settingNames = []string{"rate", "per", "burst", "cap", "session", "claim", "abandon", "max_queue", "shards", "paused", "message"}
+var settingNames = []string{"rate", "per", "burst", "cap", "session", "claim", "abandon", "max_queue", "shards", "schedule", "paused", "message"}
 
 // values are settings as they are in Redis, "" where one is not set.
 type values map[string]string
@@ -236,6 +252,8 @@ func (v values) shown(fields []any) map[string]string {
 			if v[name] != "1" {
 				out[name] = v[name]
 			}
+		case "schedule":
+			maps.Copy(out, parseSchedule(v[name]))
 		case "cap":
 			out["active"] = v[name]
 		case "session", "claim", "abandon":
@@ -248,6 +266,14 @@ func (v values) shown(fields []any) map[string]string {
 		}
 	}
 	return out
+}
+
+// parseSchedule reads a schedule as it is in Redis; what cannot be read was not written
+// by this program, and is none.
+func parseSchedule(text string) map[string]string {
+	var schedule map[string]string
+	_ = json.Unmarshal([]byte(text), &schedule)
+	return schedule
 }
 
 func (v values) int(name string) int64 {

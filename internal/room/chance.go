@@ -186,7 +186,7 @@ func (c *conversion) demand(s *Stock, cfg *Config, inside int) demand {
 	if len(c.samples) == 0 {
 		return d
 	}
-	delay := cfg.Queue.Session + cfg.Queue.ClaimWithin // the longest between admission and booking
+	delay := max(cfg.Queue.Session, cfg.Sliding) + cfg.Queue.ClaimWithin // the longest between admission and booking
 	in, booked := float64(c.in), float64(s.Booked-c.booked)
 	if in >= learnLeast {
 		// Who has come in so far has taken at least this, if half of what is held comes back.

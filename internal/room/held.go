@@ -3,6 +3,7 @@ package room
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Held says why nobody is let in at the moment.
@@ -53,10 +54,33 @@ type Difference struct {
 	InForce string `json:"inForce"`
 }
 
+// schedule is when the room opens and how, as it is written in a config.
+func (c *Config) schedule() map[string]string {
+	at := func(t time.Time, otherwise string) string {
+		if t.IsZero() {
+			return otherwise
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	s := map[string]string{"opens": at(c.Opens, "always"), "closes": at(c.Closes, "never"), "lobby": c.Lobby.String(), "method": string(c.Method)}
+	if c.QueueAll {
+		s["queue"] = "all"
+	}
+	if c.InventoryEvent != "" {
+		s["event"] = c.InventoryEvent
+	}
+	return s
+}
+
 // Differences are the settings that another edge or an operator has changed since this
 // edge loaded its config.
 func (r *Room) Differences() []Difference {
-	here, inForce := r.cfg.Load().Queue.Shown(), r.View().Settings.Shown()
+	cfg := r.cfg.Load()
+	here, inForce := cfg.Queue.Shown(), r.View().Settings.Shown()
+	if loaded := r.Orders().schedule; loaded != nil {
+		maps.Copy(here, cfg.schedule())
+		maps.Copy(inForce, loaded)
+	}
 	all := []Difference{}
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		if here[name] != inForce[name] {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/devstack"
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 )
 
@@ -59,5 +60,36 @@ func TestSettingsThatDifferAreNamed(t *testing.T) {
 	want := []Difference{{"admit", "1000/s", "500/m"}, {"session", "1m0s", "5m0s"}}
 	if got := e.Differences(); !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Two edges whose files say different times would open one room twice.
+func TestAnotherScheduleIsInTheLogAndNamed(t *testing.T) {
+	t.Parallel()
+	server := devstack.Redis(t)
+	opens := time.Date(2030, 12, 1, 10, 0, 0, 0, time.UTC)
+	cfg := usual()
+	cfg.Opens, cfg.Lobby, cfg.Method = opens, time.Hour, Fifo
+	one := newEdge(t, server, cfg)
+	cfg.Opens = opens.Add(5 * time.Minute)
+	other := newEdge(t, server, cfg)
+	for range 2 {
+		one.tick(t.Context())
+		other.tick(t.Context())
+	}
+	one.tick(t.Context())
+	want := []Difference{{"opens", "2030-12-01T10:00:00Z", "2030-12-01T10:05:00Z"}}
+	if got := one.Differences(); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := other.Differences(); len(got) > 0 {
+		t.Errorf("the edge that loaded last differs: %+v", got)
+	}
+	last := one.Orders().Records
+	if r := last[len(last)-1]; r.What != queue.WhatSettings || r.Before["opens"] != want[0].Here || r.After["opens"] != want[0].InForce || r.After["method"] != "fifo" {
+		t.Errorf("the log says %+v", r)
+	}
+	if n := len(last); n != 3 {
+		t.Errorf("%d entries: a schedule that was loaded before is loaded anew", n)
 	}
 }

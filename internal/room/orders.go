@@ -15,6 +15,8 @@ const ordersShown = 10
 type Orders struct {
 	Records []queue.Record
 	Faults  []string
+
+	schedule map[string]string // of the config that was loaded last, anywhere
 }
 
 // orders keeps the last orders. They are read again when a tick tells that there was one,
@@ -56,5 +58,5 @@ func (r *Room) readOrders(ctx context.Context) {
 		r.log.Error("the log of orders was changed by somebody else; see caddy-tickets room log", "faults", faults)
 	}
 	r.orders.read, r.orders.revision, r.orders.of = true, revision, of
-	r.orders.last.Store(&Orders{records, faults})
+	r.orders.last.Store(&Orders{records, faults, l.Schedule})
 }

@@ -161,7 +161,7 @@ func (r *Room) push(ctx context.Context, s queue.Settings, was putBack) error {
 			return err
 		}
 	}
-	return r.give(ctx, queue.Order{What: queue.WhatSettings, Settings: s, By: queue.By{Reason: "this edge loaded its config"}})
+	return r.give(ctx, queue.Order{What: queue.WhatSettings, Settings: s, Schedule: r.cfg.Load().schedule(), By: queue.By{Reason: "this edge loaded its config"}})
 }
 
 // readBoard reads the order of the queue. A failure keeps the last one, and so does
