@@ -24,7 +24,7 @@ import (
 // Redis, a lobby that ends, a fan whose browser checks their place, and the
 // command that recomputes everybody's.
 func TestQ7TheDrawOfARunningRoomIsVerified(t *testing.T) {
-	opens := time.Now().Add(12 * time.Second).Truncate(time.Second)
+	opens := time.Now().Add(20 * time.Second).Truncate(time.Second)
 	site := "http://" + freeAddress(t)
 	config := runningEdgeWith(t, devstack.Redis(t), site, "admit 1/s\nactive 20\nopens "+opens.Format(time.RFC3339)+"\nlobby 1h")
 	must(t, "room", "pause", "arena", "--config", config) // so that places stay where they were drawn
