@@ -34,7 +34,7 @@ var (
 		Detail: "The queue that it is for does not exist any more. Please ask whoever sent it to you for a new one.",
 	}
 	problemGuestsFull = &problem.Problem{
-		Code: "room-full", Status: http.StatusServiceUnavailable, Title: "A moment, please",
+		Code: "room-full", Status: http.StatusServiceUnavailable, Title: "No room right now",
 		Detail: "As many people are inside as there may be. Your invitation is not used up: please try again in a minute.", RetryAfter: time.Minute,
 	}
 	problemGuestsPaused = &problem.Problem{

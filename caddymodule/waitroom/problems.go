@@ -48,7 +48,7 @@ var (
 	}
 	problemRoomFull = &problem.Problem{
 		Code: "room-full", Status: http.StatusServiceUnavailable, Title: "No room right now",
-		Detail: "As many people as the site can serve are inside, and this site keeps no queue. Please try again later.",
+		Detail: "Nobody else can be let in at this moment, and this site keeps no queue. Please try again later.",
 	}
 	problemUnavailable = &problem.Problem{
 		Code: "unavailable", Status: http.StatusServiceUnavailable, Title: "A moment, please",

@@ -61,7 +61,7 @@ var words = map[string]Words{
 	"full": {"The queue is full", "The queue is full",
 		"More people are waiting than there can be tickets for, so nobody else can join right now. You can try again later.", "Try again"},
 	pageNoRoom: {"No room right now", "There is no room right now",
-		"As many people are inside as the site can serve. There is no queue here, so there is no place to lose: this page looks again by itself, and lets you in if there is room then.", ""},
+		"Nobody else can be let in at this moment. There is no queue here, so there is no place to lose: this page looks again by itself, and you are in if there is room then.", ""},
 	"refused": {"We could not let you join", "We could not let you join",
 		"Your browser could not take a place. Please try again; if it keeps failing, try another browser.", "Try again"},
 	"cookies": {"Please allow cookies", "Please allow cookies",
