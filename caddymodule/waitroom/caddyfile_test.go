@@ -146,7 +146,7 @@ func TestAConfigThatCannotWorkDoesNotLoad(t *testing.T) {
 }
 
 func FuzzCaddyfile(f *testing.F) {
-	for _, seed := range []string{"admit 500/m", "opens 2026-12-01T10:00:00+01:00\nlobby 30m\nadmit 1/s", "inventory http://h e", "status 503", "admit {", "session 9999999h"} {
+	for _, seed := range []string{"admit 500/m", "opens 2026-12-01T10:00:00+01:00\nlobby 30m\nadmit 1/s", "inventory http://h e", "status 503", "tier a path /a\ntier \"b\" {\nheader X y\n}\nadmit 1/s", "bypass path /a /b\nbypass x {\nnot {\nmethod GET\n}\n}\nadmit 1/s", "admit {", "session 9999999h"} {
 		f.Add("arena", seed)
 	}
 	f.Fuzz(func(t *testing.T, name, block string) {

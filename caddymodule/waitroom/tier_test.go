@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/caddymodule/caddytest"
 	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
@@ -212,5 +213,44 @@ func TestTiersThatCannotWorkAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "Caddyfile:") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", lines, err)
 		}
+	}
+}
+
+// A lobby is drawn within each tier: no luck takes anybody past the tier before. A guest
+// is drawn with its tier, and a place that was taken to another device in the lobby is
+// drawn once, for both.
+func TestTheDrawIsWithinEachTier(t *testing.T) {
+	opens := time.Now().Add(3 * time.Second).Truncate(time.Second).Add(time.Second)
+	block := strings.Replace(tiered, "queue all", "opens "+opens.Format(time.RFC3339)+"\nlobby 1h", 1)
+	s := start(t, block)
+	s.settled()
+	fans := map[string][]*fan{}
+	for _, card := range []string{"none", "partner", "member", "none", "member", "none", "partner"} {
+		f := s.fan()
+		f.joinsWith(card)
+		fans[card] = append(fans[card], f)
+	}
+	guest, laptop := s.fan(), s.fan()
+	guest.post(s.invite(func(i *invite.Invitation) { i.Tier = "Partners" })).is(t, http.StatusCreated, "")
+	fans["partner"] = append(fans["partner"], guest)
+	s.fan().post(s.invite(nil)).is(t, http.StatusForbidden, "not-open") // straight in, before the opening
+	phone := fans["none"][0]
+	laptop.post(arena+"device/take?"+phone.deviceLink()).is(t, http.StatusNoContent, "")
+	if state := s.room().View().State; state != room.Lobby {
+		t.Fatalf("this machine was too slow: the room is %s already", state)
+	}
+
+	s.until("the draw is over", func(v *room.View) bool { return v.State == room.Open })
+	for tier, card := range []string{"member", "partner", "none"} {
+		for _, f := range fans[card] {
+			f.get(arena + "status")
+			if got := f.place().Score; got.Undrawn() || int(got.Tier()) != tier || got-got.Tier().Base() >= place.LiveBase {
+				t.Errorf("a %s has the place %d", card, got)
+			}
+		}
+	}
+	laptop.get(arena + "status")
+	if laptop.place().Score != phone.place().Score {
+		t.Errorf("one visitor was drawn twice: %d and %d", phone.place().Score, laptop.place().Score)
 	}
 }
