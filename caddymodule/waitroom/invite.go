@@ -39,7 +39,7 @@ var (
 	}
 	problemGuestsPaused = &problem.Problem{
 		Code: "paused", Status: http.StatusServiceUnavailable, Title: "Nobody is let in right now",
-		Detail: "The sale is paused for a moment. Your invitation is not used up: please try again in a few minutes.", RetryAfter: time.Minute,
+		Detail: "Nobody is let in for the moment. Your invitation is not used up: please try again in a few minutes.", RetryAfter: time.Minute,
 	}
 )
 

@@ -21,8 +21,8 @@ type Links interface {
 // tell is refused, with queue.ErrUnavailable and at once, and nothing is used up.
 
 // Invite lets a guest in past the queue. An invitation opens no door that is shut:
-// not before the room's time nor after it, not while it is paused, and not beyond
-// the cap. Its errors are those of queue.EnterBy, ErrNotOpenYet, ErrSoldOut and
+// not before the room's time nor after it, not while it is paused or the site is unwell,
+// and not beyond the cap. Its errors are those of queue.EnterBy, ErrNotOpenYet, ErrSoldOut and
 // ErrClosed.
 func (r *Room) Invite(ctx context.Context, tok place.Token, l queue.Link) (Claim, error) {
 	v := r.View()
@@ -31,7 +31,7 @@ func (r *Room) Invite(ctx context.Context, tok place.Token, l queue.Link) (Claim
 		return Claim{}, ErrClosed
 	case v.State == SoldOut:
 		return Claim{}, ErrSoldOut
-	case v.State == Paused:
+	case v.State == Paused || v.Unwell:
 		return Claim{}, queue.ErrPaused
 	case v.State != Open:
 		return Claim{}, ErrNotOpenYet

@@ -68,6 +68,24 @@ func TestAnInvitationOpensNoDoorThatIsShut(t *testing.T) {
 	}
 }
 
+func TestAnInvitationWaitsForASiteThatIsUnwell(t *testing.T) {
+	s := newSite(t, "503")
+	e := watched(t, s)
+	l, guest := aLink(), visitor(t)
+	e.check() // the first answer counts alone
+	e.until("nobody is let in", func(v *View) bool { return v.Unwell })
+	if _, err := e.Invite(t.Context(), guest, l); !errors.Is(err, queue.ErrPaused) {
+		t.Errorf("to a site that is unwell: %v", err)
+	}
+	s.how.Store("200")
+	e.check()
+	e.check()
+	e.until("the site is well", func(v *View) bool { return !v.Unwell })
+	if _, err := e.Invite(t.Context(), guest, l); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhileRedisIsAwayNoLinkIsUsedUp(t *testing.T) {
 	e := openEdge(t, usual())
 	l, guest := aLink(), visitor(t)
