@@ -38,7 +38,7 @@ type Joined struct {
 // cost no Redis call. While Redis is away the place is signed by this edge's
 // clock and entered later.
 func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Joined, error) {
-	v := r.View()
+	v, asked := r.View(), r.surely()
 	tok = r.drawn(tok)
 	switch v.State {
 	case Scheduled:
@@ -52,16 +52,16 @@ func (r *Room) Join(ctx context.Context, tok place.Token, how JoinOptions) (Join
 		return Joined{}, queue.ErrNoRoom // Enter is the only way in
 	}
 	if v.Degraded {
-		return r.sign(tok, how, v), nil
+		return r.sign(tok, how, v, asked), nil
 	}
 	if tok.Score != 0 && !v.Passed(tok.Score) {
-		return r.rejoin(ctx, tok, how, v)
+		return r.rejoin(ctx, tok, how, v, asked)
 	}
 	entry := queue.Entry{Visitor: tok.Visitor, Tier: how.Tier, Draw: r.lobbyOf(v)}
 	placing, err := r.queue.Join(ctx, entry)
 	switch {
 	case away(err):
-		return r.sign(tok, how, v), nil
+		return r.sign(tok, how, v, asked), nil
 	case err != nil:
 		return Joined{}, err
 	case placing.State == queue.Refused:
@@ -88,11 +88,11 @@ func away(err error) bool {
 // rejoin answers a visitor who has a place with that place. It is put back if it
 // was lost with Redis or swept while the fan was away: the token proves it, and
 // the front has not passed it.
-func (r *Room) rejoin(ctx context.Context, tok place.Token, how JoinOptions, v *View) (Joined, error) {
+func (r *Room) rejoin(ctx context.Context, tok place.Token, how JoinOptions, v *View, asked time.Time) (Joined, error) {
 	_, err := r.queue.Reenter(ctx, []queue.Place{{Visitor: tok.Visitor, Score: tok.Score}})
 	switch {
 	case away(err):
-		return r.sign(tok, how, v), nil
+		return r.sign(tok, how, v, asked), nil
 	case err != nil:
 		return Joined{}, err
 	}

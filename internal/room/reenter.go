@@ -18,18 +18,21 @@ const (
 // sign gives a place while Redis is away: by this edge's clock as Redis last
 // corrected it, so that it falls among the places Redis gives before and after.
 // Its generation is 0, which makes every edge enter it on sight.
-func (r *Room) sign(tok place.Token, how JoinOptions, v *View) Joined {
+//
+// The place is of the time at which the fan asked, not at which Redis was given up: that
+// call may be carried out all the same, and then Redis has given a place as well. It is
+// the later one, so entering the signed one makes it that (see reenter.lua).
+func (r *Room) sign(tok place.Token, how JoinOptions, v *View, asked time.Time) Joined {
 	if tok.Score != 0 { // the place it has is as good as any that could be signed
 		return Joined{Token: tok, State: queue.Waiting}
 	}
-	now := r.Now()
 	score, fresh := r.orphans.score(tok.Visitor, func() place.Score {
 		if r.lobbyOf(v) != 0 {
 			return how.Tier.Undrawn()
 		}
-		return how.Tier.Base() + r.nextScore(place.LiveScore(now))
+		return how.Tier.Base() + r.nextScore(place.LiveScore(asked))
 	})
-	tok.Score, tok.Joined, tok.Generation = score, now.Truncate(time.Microsecond), 0
+	tok.Score, tok.Joined, tok.Generation = score, asked.Truncate(time.Microsecond), 0
 	return Joined{Token: tok, State: queue.Waiting, Fresh: fresh}
 }
 

@@ -96,6 +96,7 @@ type Room struct {
 	ticked       bool          // Redis has answered at least once
 	failures     int           // ticks in a row without an answer
 	offset       time.Duration // Redis time − this machine's
+	slack        time.Duration // how far it may be off
 	fronts       place.Fronts  // highest ever seen
 	passed       passed        // when they came to where they are
 	generations  []uint32      // of each shard
@@ -238,6 +239,13 @@ func (r *Room) Close(ctx context.Context) error {
 
 // nowLocked is Redis time, as well as this edge knows it.
 func (r *Room) nowLocked() time.Time { return r.deps.Clock.Now().Add(r.offset) }
+
+// surely is a time that Redis' clock has reached.
+func (r *Room) surely() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.nowLocked().Add(-r.slack)
+}
 
 // Now is Redis time, as well as this edge knows it; passes are issued by it.
 func (r *Room) Now() time.Time {

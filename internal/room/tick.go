@@ -38,7 +38,11 @@ func (r *Room) tick(ctx context.Context) {
 		return
 	}
 	r.revoked.add(t.Revoked, t.Now)
-	r.took(t, began.Add(ended.Sub(began)/2))
+	slack := ended.Sub(began) / 2 // anywhere on the way the answer may have been made
+	r.mu.Lock()
+	r.slack = slack
+	r.mu.Unlock()
+	r.took(t, began.Add(slack))
 	r.configure(ctx) // after the tick, which tells whether the queue was lost
 	r.readOrders(ctx)
 	r.flushLiveness(ctx)

@@ -118,7 +118,8 @@ func nobodyIsLost(t *testing.T, seen *ledger, spots []spot) {
 	var missing []spot
 	defer func() {
 		if t.Failed() && len(missing) > 0 {
-			t.Logf("%d are lost, such as %+v", len(missing), missing[0])
+			there, err := seen.waiting(t.Context())
+			t.Logf("%d are lost, such as %+v, whose score in Redis is %d (%v)", len(missing), missing[0], there[missing[0].visitor()], err)
 		}
 	}()
 	eventually.Within(t, patience, "everybody who waits is in the queue", func() bool {

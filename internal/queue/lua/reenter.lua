@@ -1,6 +1,10 @@
 -- reenter.lua puts places back at their old scores after a loss. It refuses
 -- those at or below the front of their tier: they have had their turn.
 --
+-- A visitor may be in the queue at another score: the call that gave it was thought to
+-- have failed, and the place was signed by the edge. The earlier place is the fan's, so
+-- it goes by that; a place never moves back.
+--
 -- KEYS  1 room  2 queue  3 turn  4 active
 -- ARGV  1 what the caller knows of the room (see life), then visitor, score, …
 -- reply {generation, step, places that are in the queue now}
@@ -20,5 +24,5 @@ for i = 1, #visitors do
 		known = known + 1
 	end
 end
-if #add > 0 then redis.call('ZADD', KEYS[2], 'NX', unpack(add)) end
+if #add > 0 then redis.call('ZADD', KEYS[2], 'LT', unpack(add)) end
 return {generation, step, known}
