@@ -64,9 +64,9 @@ func TestQ2_TwentyReloadsAndAStopCostNobodyTheirPlace(t *testing.T) {
 	if told.Farewells > 0 || told.Open+told.Admitted+told.Inside != parkedFans {
 		t.Errorf("of %d fans %d keep their streams, %d were admitted, %d were sent away", parkedFans, told.Open, told.Admitted+told.Inside, told.Farewells)
 	}
-	asked := in.content(t)
+	asked, again := in.content(t, true)
 	account.row(fmt.Sprintf("%d reloads with %d parked fans, %d fans joining meanwhile", reloads, parkedFans, joining),
-		"%d streams on their own connection, %d fans admitted, no place lost, no position up; %d requests with a pass, none failed", told.Open, turns, asked)
+		"%d streams on their own connection, %d fans admitted, no place lost, no position up; %d requests with a pass, none failed, %d sent again over a new connection", told.Open, turns, asked, again)
 
 	stays := scoresOf(before)
 	first.process.Stop(syscall.SIGTERM)
