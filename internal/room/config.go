@@ -83,6 +83,7 @@ type Config struct {
 // withDefaults returns a copy that shares nothing with the caller's.
 func (c Config) withDefaults() *Config {
 	c.DrawKey = slices.Clone(c.DrawKey)
+	c.Opens = c.Opens.Truncate(time.Second) // a draw is named by it, and published with it
 	if c.Method == "" {
 		c.Method = DefaultMethod(c.Lobby > 0)
 	}
