@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
@@ -21,7 +22,10 @@ func init() {
 }
 
 // parseDirective makes the guard and, if it has a matcher, a second handler
-// for the room's own endpoints, which lie outside of what it matches.
+// for the room's own endpoints, which lie outside of what it matches. It stands at two
+// places: at the endpoints' own path, because Caddy sorts a single path before
+// everything broader, and so before the gate of another room that guards the whole
+// site; and at the end, where it keeps clients from saying what only the edge may.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
@@ -38,6 +42,8 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if matcher != nil {
 		endpoints := *handler
 		endpoints.EndpointsOnly, endpoints.Bypass = true, nil
+		base := caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{newPaths(handler.Room).base + "*"})}
+		values = append(values, h.NewRoute(base, &endpoints)...)
 		values = append(values, h.NewRoute(nil, &endpoints)...)
 	}
 	return values, nil

@@ -103,3 +103,33 @@ func TestTheRoomsOfASiteHaveNothingInCommon(t *testing.T) {
 		t.Error("the site was given the pass of another room")
 	}
 }
+
+// A room for a part of a site works beside one for the whole of it: its own endpoints
+// do not lie behind the other's gate.
+func TestARoomForAPartWorksBesideOneForTheWhole(t *testing.T) {
+	for name, matcher := range map[string]string{"a path": "/sale*", "a matcher": "@sale"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.load(s.caddyfile("@sale path /sale* /buy*\nwaitroom shop {\n" + closed + "\n}\nwaitroom " + matcher + " arena {\n" + open + "\n}"))
+			f := s.fan()
+			page := f.page("/sale")
+			if page.reachedSite() || f.cookie("place-arena") == "" {
+				t.Fatalf("%d", page.status)
+			}
+			f.admitted()
+			line := f.get(arena + "status")
+			if line.State != "active" {
+				t.Errorf("%d %s", line.status, line.body)
+			}
+			if got := f.page("/sale"); got.reachedSite() || f.cookie("place-shop") == "" {
+				t.Errorf("the whole site's own room was passed by: %d", got.status)
+			}
+			for _, path := range []string{"/.waitroom/arena/x", "/.waitroom/arena/", "/.waitroom/arena/join/"} {
+				f.get(path).is(t, http.StatusUnauthorized, "pass-required") // the endpoints open nothing else
+			}
+			if _, n := s.behind.last(); n > 0 {
+				t.Errorf("%d requests reached the site", n)
+			}
+		})
+	}
+}
