@@ -46,14 +46,14 @@ func (q *Queue) Draw(ctx context.Context) (DrawRecord, error) {
 
 // Publish writes a record down and says which is there now: what was published
 // before stays, and only a later stage of the same draw replaces it, or another
-// draw when this one is not under way. Staged is the cohort that goes with it, as
+// draw when this one is not under way and nobody has been let in yet. Staged is the cohort that goes with it, as
 // StageCohort named it; empty for none.
 func (q *Queue) Publish(ctx context.Context, d DrawRecord, staged string) (DrawRecord, error) {
 	keys := q.first().keys
 	if staged == "" {
 		staged = keys.Cohort
 	}
-	got, err := q.eval(ctx, publishScript, []string{keys.Draw, keys.Cohort, staged}, d.ID, int(d.Stage), d.Record).Slice()
+	got, err := q.eval(ctx, publishScript, []string{keys.Draw, keys.Cohort, staged, keys.Room}, d.ID, int(d.Stage), d.Record).Slice()
 	if err != nil {
 		return DrawRecord{}, unavailable("publishing the draw", err)
 	}
@@ -130,17 +130,23 @@ func (q *Queue) Undrawn(ctx context.Context, shard int, tier place.Tier, limit i
 }
 
 // Rescore moves places from the lobby to their drawn scores. Who has left stays
-// away, and who has a lower score already keeps it, so it may be repeated by anybody.
+// away, who is not in the lobby any more keeps the score it has, and who had its turn
+// leaves it, so it may be repeated by anybody.
 func (q *Queue) Rescore(ctx context.Context, places []Place) error {
 	parts := byShard(q, places, func(p *Place) place.Visitor { return p.Visitor })
 	return q.each(func(i int, s *shard) error {
 		return eachBatch(parts[i], func(some []int) error {
-			members := make([]redis.Z, len(some))
-			for n, i := range some {
-				members[n] = redis.Z{Score: float64(places[i].Score), Member: places[i].Visitor[:]}
+			args := make([]any, 1, 1+2*len(some))
+			args[0] = s.known.arg()
+			for _, i := range some {
+				args = append(args, places[i].Visitor[:], strconv.FormatUint(uint64(places[i].Score), 10))
 			}
-			args := redis.ZAddArgs{XX: true, LT: true, Members: members}
-			return unavailableOrNil("entering drawn places", q.rdb.ZAddArgs(ctx, s.keys.Queue, args).Err())
+			got, err := ints(q.eval(ctx, rescoreScript, []string{s.keys.Room, s.keys.Queue}, args...), 2)
+			if err != nil {
+				return unavailable("entering drawn places", err)
+			}
+			s.known.saw(uint32(got[0]), got[1])
+			return nil
 		})
 	})
 }

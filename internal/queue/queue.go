@@ -49,9 +49,11 @@ type Queue struct {
 	room   string
 	joins  batcher
 	shards atomic.Pointer[[]*shard]
-	inside atomic.Int64         // turns and sessions of all shards, as of the last tick
-	burst  atomic.Int64         // in force, as far as it is known
-	logged atomic.Pointer[head] // where the log of orders ended, when it was last seen
+	inside atomic.Int64             // turns and sessions of all shards, as of the last tick
+	burst  atomic.Int64             // in force, as far as it is known
+	rounds atomic.Int64             // the last one that this process knows of
+	lives  atomic.Pointer[[]uint32] // generations of all shards, as of the last tick
+	logged atomic.Pointer[head]     // where the log of orders ended, when it was last seen
 }
 
 // Open makes the queue of a room whose name rediskey.CheckName accepts. It

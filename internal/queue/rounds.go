@@ -42,10 +42,16 @@ func (q *Queue) round(ctx context.Context, in TickInput) (Tick, error) {
 	if err := q.checkShards(seen[0]); err != nil {
 		return Tick{}, err
 	}
+	// Places of a shard that lost its data are missing among the heads, and the others
+	// have their settings still. Whoever calls has to know of it first.
+	if before := q.lives.Swap(&t.Generations); before != nil && !slices.Equal(*before, t.Generations) {
+		return t, nil
+	}
 	done := seen[0].round
 	for _, s := range seen {
 		done = max(done, s.applied)
 	}
+	q.rounds.Store(max(q.rounds.Load(), done))
 	if seen[0].round < done { // another edge began one between our two looks
 		return t, nil
 	}
@@ -59,10 +65,14 @@ func (q *Queue) round(ctx context.Context, in TickInput) (Tick, error) {
 }
 
 func (q *Queue) survey(ctx context.Context, in TickInput) ([]report, error) {
-	seen := make([]report, q.Shards())
+	seen, last := make([]report, q.Shards()), q.lastRound()
 	return seen, q.each(func(i int, s *shard) error {
+		plan := ""
+		if i == 0 {
+			plan = last
+		}
 		keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active, s.keys.Away, s.keys.Revoked}
-		got, err := q.eval(ctx, surveyScript, keys, s.known.arg(), in.Limit, in.RevokedSince).Slice()
+		got, err := q.eval(ctx, surveyScript, keys, s.known.arg(), in.Limit, in.RevokedSince, plan).Slice()
 		if err != nil {
 			return unavailable("ticking", err)
 		}
@@ -71,6 +81,17 @@ func (q *Queue) survey(ctx context.Context, in TickInput) ([]report, error) {
 		}
 		return nil
 	})
+}
+
+// lastRound is the last round that this process knows of, as a plan that admits nobody.
+// A first shard that knows fewer has lost its data, and nobody knows any more what that
+// round was; without this no round would ever be the next.
+func (q *Queue) lastRound() string {
+	n := q.rounds.Load()
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10) + strings.Repeat(" 0", 1+q.Shards())
 }
 
 // maxRound is the most places of one round, as in the scripts.

@@ -42,6 +42,7 @@ var (
 	awayScript     = script("away")
 	boardScript    = script("board")
 	lobbyScript    = script("lobby")
+	rescoreScript  = script("rescore")
 	leadScript     = script("lead")
 	publishScript  = script("publish")
 )

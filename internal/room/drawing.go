@@ -331,8 +331,14 @@ func (r *Room) publish(ctx context.Context, cfg *Config, stage queue.Stage, reco
 	if err != nil {
 		return err
 	}
-	if there.ID != cfg.drawID() {
+	switch {
+	case there.ID == cfg.drawID():
+	case there.Stage == queue.Frozen:
 		return errors.New("the draw of another opening time is under way in this room; it has to end first, or take another room")
+	case there.Stage == queue.NoDraw && stage != queue.Committed:
+		return nil // Redis lost the record just now: the next turn publishes it again
+	default:
+		return errors.New("somebody has been let into this room already, and all who are drawn now would count as if they had; give this sale a room of its own name, or set opens back to what it was")
 	}
 	_, err = r.adopt(ctx, there)
 	return err

@@ -13,9 +13,10 @@ if ends and ends >= now then return {2, ends, now} end
 local waits = redis.call('ZSCORE', KEYS[2], v)
 local by = tonumber(redis.call('ZSCORE', KEYS[3], v)) or not waits and vouched > 0 and vouched
 if by then
-	redis.call('ZREM', KEYS[3], v)
+	local known = redis.call('ZREM', KEYS[3], v)
 	if by < now then
-		redis.call('HINCRBY', KEYS[1], 'no_shows', 1)
+		-- Its token goes back once: a turn that only the caller knows of has none here.
+		if known == 1 then redis.call('HINCRBY', KEYS[1], 'no_shows', 1) end
 		return {4, 0, now}
 	end
 	ends = now + (tonumber(redis.call('HGET', KEYS[1], 'session') or ARGV[3]))

@@ -9,13 +9,13 @@
 --       else {generation, step, -1, state, score, …}: 1 new, 2 waiting, 3 turn, 4 active, 5 refused
 -- cost  one variadic ZADD and two or three look-ups for the whole batch
 local now, now_ms = clock()
-local generation, step = life(KEYS[1], KEYS[2], now_ms, ARGV[1])
+local generation, step, fronts = life(KEYS[1], KEYS[2], now_ms, ARGV[1])
 local n = (#ARGV - 1) / 2
 local room = redis.call('HMGET', KEYS[1], 'last', 'max_queue', 'frozen', 'shards')
 local limit, frozen = math.ceil((tonumber(room[2]) or 0) / (tonumber(room[4]) or 1)), room[3]
 
 -- Live scores grow strictly, also within a microsecond and when the clock steps back.
-local first = math.max((tonumber(room[1]) or 0) + 1, now)
+local first = math.max((tonumber(room[1]) or 0) + 1, now, beyond(fronts))
 redis.call('HSET', KEYS[1], 'last', first + n - 1)
 
 -- Alike are entries with live places in one tier.

@@ -28,6 +28,14 @@ local function digits(list)
 	return table.concat(out, ' ')
 end
 
+-- beyond is the first time that is behind the fronts: who comes is behind all who had
+-- their turn, also where this server's clock is behind that of the one it replaces.
+local function beyond(fronts)
+	local time = 0
+	for t = 1, #fronts do time = math.max(time, fronts[t] % TIER - LIVE + 1) end
+	return time
+end
+
 -- life says which generation of the room's data this is, counts one more step in
 -- it, and returns the fronts, one for each tier.
 --

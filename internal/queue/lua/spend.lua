@@ -18,8 +18,8 @@
 --       8 paused  9 no settings are in force
 local now, now_ms = clock()
 local v, till, what, at = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]) * TIER
-local generation = 0
-if what == 'L' or what == 'U' then generation = life(KEYS[1], KEYS[2], now_ms, ARGV[6]) end
+local generation, fronts, _ = 0, {}
+if what == 'L' or what == 'U' then generation, _, fronts = life(KEYS[1], KEYS[2], now_ms, ARGV[6]) end
 if what == 'U' and redis.call('HGET', KEYS[1], 'frozen') == ARGV[7] then what = 'L' end
 local owner = redis.call('GET', KEYS[6])
 local function reply(state, value) return {state, value or 0, now_ms, generation, owner and 1 or 0} end
@@ -62,7 +62,7 @@ if what == 'S' then
 elseif what == 'L' or what == 'U' then
 	value = at + TIER - 1
 	if what == 'L' then
-		local last = math.max((tonumber(redis.call('HGET', KEYS[1], 'last')) or 0) + 1, now)
+		local last = math.max((tonumber(redis.call('HGET', KEYS[1], 'last')) or 0) + 1, now, beyond(fronts))
 		redis.call('HSET', KEYS[1], 'last', last)
 		value = at + LIVE + last
 	end
