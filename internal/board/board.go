@@ -43,12 +43,13 @@ func (b *Board) Made() time.Time { return b.made }
 // Position is the number of places ahead of the score, plus one. Between two
 // entries it is the later one's, so nobody is promised more than is true. A
 // score that is not in the queue gets the position it would have. A place that
-// is younger than the picture gets 0: thousands may have joined before it since,
-// and all of them would be told the same.
+// is younger than the picture, and the last of its tier, gets 0: thousands may have
+// joined before it since, and all of them would be told the same.
 func (b *Board) Position(s place.Score) int {
-	i, known := slices.BinarySearch(b.scores, s)
+	i, _ := slices.BinarySearch(b.scores, s)
+	last := i == len(b.scores) || b.scores[i].Tier() != s.Tier() // of its tier
 	switch {
-	case !known && b.younger(s): // also before places of later tiers
+	case last && b.younger(s):
 		return 0
 	case i < len(b.scores):
 		return int(b.ranks[i]) + 1
