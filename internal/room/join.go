@@ -133,6 +133,9 @@ func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
 		return Claim{}, queue.ErrNotQueued
 	case !v.Passed(tok.Score) && v.Position(tok.Score) > claimNear:
 		return Claim{}, queue.ErrNotYet
+	case r.usedUp(tok):
+		_ = r.Release(ctx, tok.Visitor) // as was done before; else the session takes up a slot until it ends
+		return Claim{}, queue.ErrTurnMissed
 	}
 	got, err := r.queue.Claim(ctx, tok.Visitor, queue.Vouch{})
 	if errors.Is(err, queue.ErrNotQueued) && v.Passed(tok.Score) {

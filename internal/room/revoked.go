@@ -66,3 +66,25 @@ func (r *revocations) has(visitor string, issued time.Time) bool {
 	at, ok := r.ended[visitor]
 	return ok && !issued.After(at)
 }
+
+// usedUp says that the place led to a session that was ended, by the word of this edge
+// and not of Redis: one that came back as it was some time ago has the session, or the
+// turn before it, once more.
+func (r *Room) usedUp(tok place.Token) bool {
+	joined := place.LiveTime(tok.Score) // Redis' clock, which ended the session too
+	if joined.IsZero() {
+		joined = tok.Joined
+	}
+	r.mu.Lock()
+	lost := r.lostAt
+	r.mu.Unlock()
+	ended := r.revoked.at(tok.Visitor)
+	return joined.Before(ended) && ended.Before(lost)
+}
+
+// at is when the visitor's last session was ended early; zero if none was.
+func (r *revocations) at(v place.Visitor) time.Time {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ended[v.String()]
+}
