@@ -161,3 +161,21 @@ func TestAPausedOrUnknownRoomLetsNobodyThrough(t *testing.T) {
 		t.Fatalf("away: %v", err)
 	}
 }
+
+func BenchmarkEnter(b *testing.B) {
+	s := fast
+	s.Rate, s.Burst, s.Active = 5_000_000, 5_000_000, 1<<30
+	q, _ := setup(b, s)
+	tick(b, q, NoLimit)
+	enter(b, q, visitor(b))
+	b.SetParallelism(50)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := q.Enter(b.Context(), visitor(b)); err != nil && !errors.Is(err, ErrNoRoom) {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}

@@ -259,3 +259,19 @@ func TestARoomThatRejectsGivesNoPlacesWithAndWithoutRedis(t *testing.T) {
 	e.until("the edge knows", func(v *View) bool { return v.Degraded })
 	refused("in the outage")
 }
+
+// What a visitor costs whom this edge sends to the queue without asking.
+func BenchmarkTheDoorIsShut(b *testing.B) {
+	cfg := usual()
+	r := New(Deps{Queue: queue.Open(nil, "arena")}, cfg)
+	tok := place.Token{Visitor: place.Visitor{1}}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.Enter(b.Context(), tok); !errors.Is(err, queue.ErrNoRoom) {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
