@@ -179,3 +179,25 @@ func BenchmarkEnter(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
+
+// The word of the other edges counts also for an edge that finds the site well.
+func TestNobodyGoesStraightThroughToASiteThatIsUnwell(t *testing.T) {
+	q, _ := setup(t, fast)
+	tell := func(unwell bool) {
+		t.Helper()
+		if _, err := q.Tick(t.Context(), TickInput{Limit: NoLimit, Edge: "another", Unwell: unwell}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(false)
+	enter(t, q, visitor(t))
+	tell(true)
+	if err := q.rdb.HSet(t.Context(), "tickets:{arena}:room", "tokens", 5).Err(); err != nil { // it is not the rate
+		t.Fatal(err)
+	}
+	if _, err := q.Enter(t.Context(), visitor(t)); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("let through: %v", err)
+	}
+	tell(false)
+	enter(t, q, visitor(t))
+}

@@ -127,6 +127,13 @@ func TestAnEdgeThatKnowsTheAnswerDoesNotAskRedis(t *testing.T) {
 		t.Errorf("who waits: %v", err)
 	}
 
+	e, c = alwaysOn(t, nil)
+	e.mu.Lock()
+	e.last.Edges, e.last.EdgesUnwell = 2, 1
+	e.publishLocked()
+	e.mu.Unlock()
+	quiet(e, c, "the site behind is unwell")
+
 	s := newSeats(t, allHeld)
 	e, c = alwaysOn(t, func(c *Config) { c.Inventory, c.InventoryEvent = s.URL, "arena" })
 	e.pollStock(t.Context())
