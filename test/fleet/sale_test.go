@@ -269,13 +269,16 @@ func (f *fan) isAdmitted() bool {
 	}
 }
 
-// failover: the server that has the room is killed, fans go on coming, and when
-// another serves it the sale goes on.
+// failover: the server that has the room is killed with what it had not passed on,
+// fans go on coming, and when another serves the room the sale goes on.
 func (s *sale) failover() {
 	s.remember()
 	key := rediskey.For(arena).Queue
 	before := len(s.fans)
+	thaw := s.redis.Freeze(key)
+	s.comes(12) // and some are admitted: both are lost with the server
 	killed := s.redis.KillMaster(key)
+	thaw()
 	s.comes(12) // while there is no Redis
 	s.redis.AwaitMaster(key, killed)
 	s.comes(12)
@@ -310,6 +313,10 @@ func (s *sale) everybodyGoesIn() {
 		if err != nil {
 			s.t.Error(err)
 		}
+	}
+	inside, err := s.rdb.ZCard(s.ctx, rediskey.For(arena).Active).Result()
+	if err != nil || int(inside) != len(s.fans) {
+		s.t.Errorf("%d fans went in, Redis counts %d, %v", len(s.fans), inside, err)
 	}
 }
 
