@@ -67,8 +67,15 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 	if r.failures >= failuresBeforeDegraded {
 		r.log.Info("the queue in Redis answers again", "waiting", t.Waiting)
 	}
-	if r.ticked && !slices.Equal(t.Generations, r.generations) {
+	lost := r.ticked && !slices.Equal(t.Generations, r.generations)
+	if lost {
 		r.lostLocked(t)
+	}
+	moved := t.Now
+	if !r.lostAt.IsZero() && (lost || t.Settings.Rate == 0) {
+		// What other edges know of the fronts: nobody is admitted in a new life before it
+		// has settings, so these places had their turn before the loss.
+		moved = r.lostAt.Add(-time.Millisecond)
 	}
 	if r.orphans.any() {
 		r.reentryDue = true
@@ -85,7 +92,7 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 	r.offset = t.Now.Sub(made)
 	r.generations = t.Generations
 	if r.fronts.Raise(t.Fronts) {
-		r.passed.note(t.Now, r.fronts, t.Settings.ClaimWithin)
+		r.passed.note(moved, r.fronts, t.Settings.ClaimWithin)
 	}
 	r.pulse.note(t.Now, t.AdmittedTotal)
 	r.measureLocked(&t)
