@@ -1,9 +1,6 @@
 package devstack
 
-import (
-	"syscall"
-	"testing"
-)
+import "testing"
 
 // SentinelServers is a private Redis Sentinel set-up of one test. URL, Pause and
 // Resume are those of SentinelDaemon.
@@ -116,15 +113,16 @@ func (c *ClusterServers) Start(addr string) {
 	check(c.tb, c.ClusterDaemon.Start(c.tb.Context(), addr))
 }
 
-// freeze pauses the replicas of a master and hangs up on them: what is on its way
-// to a paused one would be read when it goes on.
+// freeze gives the replicas of a master a wrong password for it, and hangs up on
+// them. To pause them would not do: what is on its way would be read afterwards, and a
+// sentinel may not take one that was silent.
 func (all nodes) freeze(tb testing.TB, master string) (thaw func()) {
 	tb.Helper()
-	var frozen []*node
+	var frozen []string
 	for addr, n := range all {
 		if n.pid() != 0 && addr != master && masterOf(tb.Context(), addr) == master {
-			n.signal(syscall.SIGSTOP)
-			frozen = append(frozen, n)
+			setMasterUser(tb, addr, "nobody", "wrong")
+			frozen = append(frozen, addr)
 		}
 	}
 	rdb := asking(master)
@@ -133,10 +131,18 @@ func (all nodes) freeze(tb testing.TB, master string) (thaw func()) {
 		tb.Fatalf("%s hung up on %d of its %d replicas: %v", master, n, len(frozen), err)
 	}
 	return func() {
-		for _, n := range frozen {
-			n.signal(syscall.SIGCONT)
+		for _, addr := range frozen {
+			setMasterUser(tb, addr, "", "")
 		}
 	}
+}
+
+func setMasterUser(tb testing.TB, addr, user, password string) {
+	tb.Helper()
+	rdb := asking(addr)
+	defer func() { _ = rdb.Close() }()
+	check(tb, rdb.ConfigSet(tb.Context(), "masteruser", user).Err())
+	check(tb, rdb.ConfigSet(tb.Context(), "masterauth", password).Err())
 }
 
 // daemon is what a test that ends has to know of its servers.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-tickets/caddy-tickets/internal/eventually"
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
 	"github.com/caddy-tickets/caddy-tickets/internal/rediskey"
 )
@@ -83,10 +84,12 @@ func (l *ledger) has(v place.Visitor) bool {
 // scores are those of the places in Redis now.
 func (l *ledger) scores(t *testing.T) map[place.Visitor]place.Score {
 	t.Helper()
-	waiting, err := l.rdb.ZRangeWithScores(t.Context(), l.keys.Queue, 0, -1).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var waiting []redis.Z
+	eventually.Holds(t, "Redis tells who waits", func() (ok bool) {
+		var err error
+		waiting, err = l.rdb.ZRangeWithScores(t.Context(), l.keys.Queue, 0, -1).Result()
+		return err == nil
+	})
 	out := map[place.Visitor]place.Score{}
 	for _, p := range waiting {
 		out[place.Visitor([]byte(p.Member.(string)))] = place.Score(p.Score)
