@@ -29,7 +29,7 @@ type rooms []*room.Room
 
 func settings(name string) room.Config {
 	return room.Config{
-		Name: name, Settle: time.Second, Pace: 200 * time.Millisecond, Drain: time.Millisecond,
+		Name: name, Settle: 3 * time.Second, Pace: 200 * time.Millisecond, Drain: time.Millisecond,
 		Queue: queue.Settings{
 			Rate: 20, Per: time.Second, Burst: 5, Active: 10_000,
 			Session: 10 * time.Minute, ClaimWithin: claimWithin, AbandonAfter: 5 * time.Minute,
