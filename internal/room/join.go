@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddy-tickets/caddy-tickets/internal/place"
@@ -142,6 +143,8 @@ func (r *Room) Claim(ctx context.Context, tok place.Token) (Claim, error) {
 		err = queue.ErrTurnMissed // swept with the other unclaimed turns, or lost with Redis
 		if vouch, ok := r.vouch(tok, v); ok {
 			got, err = r.queue.Claim(ctx, tok.Visitor, vouch)
+		} else if r.unheard() { // another edge has heard of a loss already
+			err = fmt.Errorf("claiming before it is known what was lost: %w", queue.ErrUnavailable)
 		}
 	}
 	if err != nil {

@@ -59,6 +59,14 @@ func (r *Room) vouch(tok place.Token, v *View) (queue.Vouch, bool) {
 	return queue.Vouch{Until: lost.Add(v.Settings.ClaimWithin), Session: v.Settings.Session}, true
 }
 
+// unheard says that Redis did not answer this edge's last tick. After a failover that
+// lost something, others may hear of it first, and claims reach Redis before a tick does.
+func (r *Room) unheard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures > 0
+}
+
 // spent remembers who claimed a turn here, for as long as it could be vouched for.
 type spent struct {
 	mu     sync.Mutex

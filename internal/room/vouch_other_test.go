@@ -1,8 +1,11 @@
 package room
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/caddy-tickets/caddy-tickets/internal/queue"
 )
 
 // The edge that admitted tells Redis of it again, and through Redis the others.
@@ -37,5 +40,29 @@ func TestATurnThatRedisLostIsTheFansOwnAtAnEdgeThatHadNotSeenItCome(t *testing.T
 				t.Fatalf("the turn came before the loss: %v", err)
 			}
 		})
+	}
+}
+
+func TestNoTurnIsMissedAtAnEdgeThatHasYetToHearWhatWasLost(t *testing.T) {
+	t.Parallel()
+	cfg := usual()
+	cfg.Settle = time.Hour
+	saw := openEdge(t, cfg)
+	other := newEdge(t, saw.redis, cfg)
+	fans := saw.crowd(2)
+	saw.until("both have their turn", func(v *View) bool { return v.Passed(fans[1].Score) })
+	other.tick(t.Context())
+	saw.age()
+	other.missed(queue.ErrUnavailable) // its ticks find nobody, while another serves the others
+	if err := saw.redis.Client().FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	saw.tick(t.Context())
+	if _, err := other.Claim(t.Context(), fans[0]); !errors.Is(err, queue.ErrUnavailable) {
+		t.Fatalf("it cannot know: %v", err)
+	}
+	other.tick(t.Context())
+	if _, err := other.Claim(t.Context(), fans[0]); err != nil {
+		t.Fatalf("now it knows: %v", err)
 	}
 }
