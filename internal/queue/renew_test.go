@@ -64,11 +64,12 @@ func TestASessionThatIsOverIsNotRenewed(t *testing.T) {
 
 	v := visitor(t)
 	first := enter(t, q, v)
-	if _, err := q.Release(t.Context(), v); err != nil {
+	released, err := q.Release(t.Context(), v)
+	if err != nil {
 		t.Fatal(err)
 	}
 	refused("released", renewal(v, first))
-	eventually.Holds(t, "the next millisecond", func() bool { return time.Now().UnixMilli() > first.At.UnixMilli()+1 })
+	eventually.Holds(t, "the next millisecond", func() bool { return time.Now().UnixMilli() > released.UnixMilli()+1 })
 	second := enter(t, q, v) // another session of the same visitor
 	refused("released, with the pass of before", renewal(v, first))
 	if _, err := q.Renew(t.Context(), renewal(v, second)); err != nil {
