@@ -40,8 +40,9 @@ var (
 	errReply = errors.New("a script replied what this version does not know")
 )
 
-// boardLife is how long a board is good for: edges that ask within it share one.
-const boardLife = time.Second
+// boardLife is how long a board is good for: edges that ask within it share one. Just
+// below a second, so that an edge that asks each second does not get one twice.
+const boardLife = 900 * time.Millisecond
 
 // Queue is one room's queue. It is safe for concurrent use.
 type Queue struct {
