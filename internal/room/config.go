@@ -73,7 +73,8 @@ type Config struct {
 	Pace time.Duration
 
 	// Settle is how long admission waits after Redis lost its data, so that the
-	// fans of every edge are back in their old order first.
+	// fans of every edge are back in their old order first. It waits longer for fans who
+	// poll: until each of them was to ask again.
 	Settle time.Duration
 
 	// Drain is the time over which fans are asked to reconnect when this process ends.

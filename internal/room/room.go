@@ -78,6 +78,7 @@ type Room struct {
 	hub       *hub.Hub
 	inventory inventory
 	liveness  liveness
+	polls     polls
 	orphans   orphans
 	used      used
 	revoked   revocations

@@ -24,9 +24,6 @@ func (r *Room) Stream(ctx context.Context, w hub.StreamWriter, tok place.Token, 
 	return r.hub.Stream(ctx, w, fan(r.drawn(tok), seen))
 }
 
-// Seen notes that a fan without a stream is still there. Call it with every status.
-func (r *Room) Seen(tok place.Token) { r.back(tok) }
-
 func fan(tok place.Token, seen int) hub.Fan {
 	return hub.Fan{Visitor: tok.Visitor, Score: uint64(tok.Score), Shown: uint32(min(max(seen, 0), math.MaxUint32))}
 }

@@ -111,7 +111,7 @@ func (r *Room) lostLocked(t queue.Tick) {
 	r.wasPaused, r.wasMessage = r.last.Paused || r.wasPaused, r.last.Message
 	r.wasOpen = t.Paused && !r.wasPaused
 	r.lostAt = t.Now
-	r.settleUntil = t.Now.Add(r.cfg.Load().Settle)
+	r.settleUntil = t.Now.Add(max(r.cfg.Load().Settle, r.polls.left(r.deps.Clock.Now())))
 	r.pulse.reset()
 	r.unmeasureLocked()
 }
