@@ -111,6 +111,9 @@ func together(seen []report) Tick {
 	for _, s := range seen[1:] {
 		t.Generations = append(t.Generations, s.Generations...)
 		t.Fronts.Raise(s.Fronts)
+		if s.LostAt.After(t.LostAt) {
+			t.LostAt = s.LostAt
+		}
 		t.Waiting, t.Turns, t.Active = t.Waiting+s.Waiting, t.Turns+s.Turns, t.Active+s.Active
 		t.AdmittedTotal, t.NoShowsTotal, t.Lobby = t.AdmittedTotal+s.AdmittedTotal, t.NoShowsTotal+s.NoShowsTotal, t.Lobby+s.Lobby
 		if s.Frozen != t.Frozen {

@@ -24,6 +24,7 @@ type TickInput struct {
 type Tick struct {
 	Now         time.Time    // Redis' clock
 	Generations []uint32     // of the data of each shard: another one means that Redis lost them
+	LostAt      time.Time    // about when they began, if by the loss of others; else zero
 	Fronts      place.Fronts // every place at or below its tier's has had its turn
 
 	Waiting, Turns, Active int
@@ -105,6 +106,9 @@ func (s *shard) read(got []any) (report, error) {
 		Session: r.duration(), ClaimWithin: r.duration(), AbandonAfter: r.duration(), MaxQueue: int(r.int()), Shards: int(r.int()),
 	}
 	t.Revision, t.applied, t.round, t.plan = r.int(), r.int(), r.int(), r.text()
+	if uint32(r.int()) == generation {
+		t.LostAt = time.Unix(int64(generation)+1, 0).UTC() // a generation is named by the second it began in
+	}
 	for range r.int() {
 		t.heads = append(t.heads, place.Score(r.int()))
 	}

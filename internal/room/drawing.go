@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -69,6 +70,7 @@ type drawing struct {
 	cohort    *draw.Cohort // from frozen on
 	entered   bool         // nobody was left in the lobby
 	enteredAt time.Time
+	lookFrom  int64     // the first tick that began after the draw was over
 	asked     time.Time // when the beacon was asked for last
 	trouble   string    // what was said last about it, once
 }
@@ -220,7 +222,7 @@ func (r *Room) drawSteps(ctx context.Context, cfg *Config) error {
 func (r *Room) drawStep(ctx context.Context, cfg *Config) error {
 	r.mu.Lock()
 	ready := r.ticked && r.failures == 0 && r.settledLocked()
-	now, lobby := r.nowLocked(), r.last.Lobby
+	now, lobby, ticks, generations := r.nowLocked(), r.last.Lobby, r.ticks, r.generations
 	r.mu.Unlock()
 	stage, err := r.readDraw(ctx, cfg)
 	if err != nil || !ready {
@@ -233,15 +235,29 @@ func (r *Room) drawStep(ctx context.Context, cfg *Config) error {
 		if now.Before(cfg.Opens) {
 			return nil
 		}
-		return r.whenLeading(ctx, func() error { return r.freeze(ctx, cfg, now) })
+		return r.whenLeading(ctx, func() error { return r.freeze(ctx, cfg, now, generations) })
 	case queue.Frozen:
 		return r.whenLeading(ctx, func() error { return r.finish(ctx, cfg, now) })
 	}
 	if lobby > 0 {
 		return r.whenLeading(ctx, func() error { return r.enterDrawn(ctx) })
 	}
-	r.settleDraw(now)
+	if r.counted(ticks) {
+		r.settleDraw(now)
+	}
 	return nil
+}
+
+// counted says whether a tick after the draw has told how many are in the lobby: one from
+// before has not seen who came last, and whoever came later would overtake them.
+func (r *Room) counted(ticks int64) bool {
+	d := &r.drawing
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lookFrom == 0 {
+		d.lookFrom = ticks + 2 // the next may be under way
+	}
+	return ticks >= d.lookFrom
 }
 
 // readDraw takes in what is published, or publishes again what Redis has lost.
@@ -249,7 +265,8 @@ func (r *Room) readDraw(ctx context.Context, cfg *Config) (queue.Stage, error) {
 	d := &r.drawing
 	d.mu.Lock()
 	if d.id != cfg.drawID() {
-		d.id, d.stage, d.record, d.raw, d.cohort, d.entered = cfg.drawID(), queue.NoDraw, draw.Record{}, nil, nil, false
+		d.id, d.stage, d.record, d.raw, d.cohort = cfg.drawID(), queue.NoDraw, draw.Record{}, nil, nil
+		d.entered, d.lookFrom = false, 0
 	}
 	stage, raw, cohort := d.stage, d.raw, d.cohort
 	d.mu.Unlock()
@@ -357,7 +374,7 @@ func (r *Room) commit(ctx context.Context, cfg *Config) error {
 }
 
 // freeze ends the lobby and publishes who is in it.
-func (r *Room) freeze(ctx context.Context, cfg *Config, now time.Time) error {
+func (r *Room) freeze(ctx context.Context, cfg *Config, now time.Time, generations []uint32) error {
 	if err := r.queue.CloseLobby(ctx, cfg.drawID()); err != nil {
 		return err
 	}
@@ -373,6 +390,12 @@ func (r *Room) freeze(ctx context.Context, cfg *Config, now time.Time) error {
 				return err
 			}
 		}
+	}
+	// What Redis has lost since the last tick is missing in what was read just now. The
+	// next tick tells, and then everybody comes back first.
+	t, err := r.queue.Tick(ctx, queue.TickInput{RevokedSince: now.UnixMilli()})
+	if err != nil || !slices.Equal(t.Generations, generations) {
+		return err
 	}
 	cohort := draw.NewCohort(entrants)
 	file, err := cohort.MarshalBinary()

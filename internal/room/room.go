@@ -95,6 +95,7 @@ type Room struct {
 	mu           sync.Mutex // guards what the next view is made of
 	last         queue.Tick
 	ticked       bool          // Redis has answered at least once
+	ticks        int64         // how often it has
 	failures     int           // ticks in a row without an answer
 	offset       time.Duration // Redis time − this machine's
 	slack        time.Duration // how far it may be off

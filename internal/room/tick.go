@@ -80,6 +80,13 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 	if r.orphans.any() {
 		r.reentryDue = true
 	}
+	switch settled := t.LostAt.Add(r.cfg.Load().Settle); {
+	case !r.ticked && !t.LostAt.IsZero() && t.Now.Before(settled):
+		r.settleUntil = settled // the others are at it, and this edge would let in whoever is back first
+	case r.ticked && t.Settings.Rate == 0 && !r.unconfigured:
+		// Another edge has found out that the data this one took for new are those of a loss.
+		r.unconfigured, r.settleUntil = true, t.Now.Add(r.cfg.Load().Settle)
+	}
 	if t.Settings.Rate == 0 { // not configured yet, or lost
 		t.Settings = inForce(r.cfg.Load().Queue)
 		t.Paused, t.Message = r.wasPaused, r.wasMessage
@@ -88,10 +95,12 @@ func (r *Room) took(t queue.Tick, made time.Time) {
 		r.unmeasureLocked() // what was measured says nothing about the new rate
 	}
 	t.Settings.Shards = r.cfg.Load().Queue.Shards // 0 and 1 are the same
+	started := !r.ticked
 	r.last, r.ticked, r.failures = t, true, 0
+	r.ticks++
 	r.offset = t.Now.Sub(made)
 	r.generations = t.Generations
-	if r.fronts.Raise(t.Fronts) {
+	if r.fronts.Raise(t.Fronts) || started {
 		r.passed.note(moved, r.fronts, t.Settings.ClaimWithin)
 	}
 	r.pulse.note(t.Now, t.AdmittedTotal)
@@ -111,6 +120,7 @@ func (r *Room) lostLocked(t queue.Tick) {
 	r.wasPaused, r.wasMessage = r.last.Paused || r.wasPaused, r.last.Message
 	r.wasOpen = t.Paused && !r.wasPaused
 	r.lostAt = t.Now
+	r.sessions.forget()
 	r.settleUntil = t.Now.Add(max(r.cfg.Load().Settle, r.polls.left(r.deps.Clock.Now())))
 	r.pulse.reset()
 	r.unmeasureLocked()

@@ -17,7 +17,8 @@ import (
 // another edge, a moment before the loss, may so get a second pass of the same visitor;
 // holds, bookings and the cap go by visitor, so it buys nothing.
 
-// passed remembers where the fronts were when, for as long as a turn lasts.
+// passed remembers where the fronts were when, for as long as a turn lasts. The first
+// move is where they were before that: who had passed then did so nobody knows when.
 type passed struct{ moves []move }
 
 type move struct {
@@ -29,7 +30,7 @@ type move struct {
 // minutes are 480 moves of 88 bytes.
 func (p *passed) note(at time.Time, fronts place.Fronts, keep time.Duration) {
 	first := 0
-	for first+1 < len(p.moves) && at.Sub(p.moves[first].at) > keep {
+	for first+1 < len(p.moves) && at.Sub(p.moves[first+1].at) > keep {
 		first++
 	}
 	p.moves = append(p.moves[first:], move{at, fronts})
@@ -39,7 +40,7 @@ func (p *passed) note(at time.Time, fronts place.Fronts, keep time.Duration) {
 func (p *passed) when(s place.Score) (time.Time, bool) {
 	for i := range p.moves {
 		if p.moves[i].fronts.Passed(s) {
-			return p.moves[i].at, true
+			return p.moves[i].at, i > 0
 		}
 	}
 	return time.Time{}, false

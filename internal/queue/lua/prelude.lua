@@ -46,15 +46,20 @@ end
 -- rate, so nobody is admitted before an edge has put the settings in force again,
 -- and an empty bucket: a second burst would break the rate. Fronts that the caller
 -- knows to be further on are taken over, and places that they have passed are
--- spent: that is what closes replay after a loss.
+-- spent: that is what closes replay after a loss. A caller that knows nothing cannot
+-- tell new data from lost ones; then the first who knows of older ones stops admission.
+-- 'lost' is the generation of data that began so.
 local function life(room, queue, now_ms, known)
 	local k = numbers(known)
-	local got = redis.call('HMGET', room, 'generation', 'step', 'fronts')
+	local got = redis.call('HMGET', room, 'generation', 'step', 'fronts', 'lost')
 	local generation, step, fronts = tonumber(got[1]), tonumber(got[2]) or 0, numbers(got[3])
 	if not generation or generation < k[1] or (generation == k[1] and step < k[2]) then
 		generation = math.max(math.floor(now_ms / 1000), k[1] + 1)
-		if k[1] > 0 then redis.call('HDEL', room, 'rate') end
 		redis.call('HSET', room, 'generation', generation, 'tokens', k[1] > 0 and 0 or 1, 'refilled', now_ms)
+	end
+	if k[1] > 0 and k[1] < generation and tonumber(got[4]) ~= generation then
+		redis.call('HDEL', room, 'rate')
+		redis.call('HSET', room, 'lost', generation, 'tokens', 0, 'refilled', now_ms)
 	end
 	local raised = false
 	for t = 1, TIERS do

@@ -4,7 +4,7 @@
 local BATCH = 1000
 
 local COUNTS = {'rate', 'per', 'burst', 'cap', 'session', 'claim', 'abandon', 'max_queue', 'shards', 'revision',
-	'tokens', 'refilled', 'admitted', 'no_shows', 'credited', 'round', 'applied'}
+	'tokens', 'refilled', 'admitted', 'no_shows', 'credited', 'round', 'applied', 'lost'}
 
 -- read is the room's hash: every count as a number, and the few texts.
 local function read(room)
@@ -61,7 +61,7 @@ end
 -- report is the reply of both scripts:
 --   {generation, step, now_ms, front of each tier …, waiting, turns, active, admitted by this call,
 --    admitted_total, no_shows_total, lobby, frozen, edges, unwell, paused, message, rate, per_ms,
---    burst, cap, session_ms, claim_ms, abandon_ms, max_queue, shards, revision, applied, round, plan,
+--    burst, cap, session_ms, claim_ms, abandon_ms, max_queue, shards, revision, applied, round, plan, lost,
 --    count of heads, score …, visitor, revoked_at, …}
 local function report(generation, step, fronts, queue, turn, active, revoked, now, r, heads, since)
 	local reply = {generation, step, now}
@@ -71,7 +71,7 @@ local function report(generation, step, fronts, queue, turn, active, revoked, no
 	put(reply, {redis.call('ZCARD', queue), redis.call('ZCARD', turn), redis.call('ZCARD', active), r.now_admitted or 0,
 		r.admitted, r.no_shows, lobby, r.frozen, r.edges or 0, r.unwell or 0, r.paused and 1 or 0, r.message,
 		r.rate, r.per, r.burst, r.cap, r.session, r.claim, r.abandon, r.max_queue, r.shards, r.revision,
-		r.applied, r.round, r.plan, #heads})
+		r.applied, r.round, r.plan, r.lost, #heads})
 	put(reply, heads)
 	local found = redis.call('ZRANGEBYSCORE', revoked, since, '+inf', 'WITHSCORES', 'LIMIT', 0, BATCH)
 	for i = 2, #found, 2 do found[i] = tonumber(found[i]) end
