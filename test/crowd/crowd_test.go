@@ -109,7 +109,10 @@ func (c *crowd) arrive(fans int, polls bool) {
 }
 
 // mark begins to look for fans whom nobody tells anything.
-func (c *crowd) mark() { c.t.Helper(); c.ask(ask{Do: "mark"}) }
+func (c *crowd) mark() {
+	c.t.Helper()
+	c.ask(ask{Do: "mark"})
+}
 
 // tell is what all of them tell.
 func (c *crowd) tell() (sum told) {
@@ -120,6 +123,7 @@ func (c *crowd) tell() (sum told) {
 		sum.Admitted += a.Told.Admitted
 		sum.Inside += a.Told.Inside
 		sum.Silent += a.Told.Silent
+		sum.Unasked += a.Told.Unasked
 		sum.Lines += a.Told.Lines
 		sum.Dropped += a.Told.Dropped
 		sum.Farewells += a.Told.Farewells
@@ -142,11 +146,18 @@ func (c *crowd) spots() (all []spot) {
 	return all
 }
 
-// hears waits until each of them who waits has had a line from now on.
+// hears waits until each of them who has a stream has had a line from now on.
 func (c *crowd) hears(what string) {
 	c.t.Helper()
 	c.mark()
 	eventually.Within(c.t, patience, "everybody hears something "+what, func() bool { return c.tell().Silent == 0 })
+}
+
+// asks waits until each of them who polls has done so from now on.
+func (c *crowd) asks(what string) {
+	c.t.Helper()
+	c.mark()
+	eventually.Within(c.t, patience, "everybody asks "+what, func() bool { return c.tell().Unasked == 0 })
 }
 
 // content says that nobody had anything to complain of.

@@ -69,7 +69,8 @@ type fan struct {
 // told is what a process tells of its fans.
 type told struct {
 	Fans, Open, Admitted, Inside int
-	Silent                       int // waiting, and without a line since the mark
+	Silent                       int // waiting on a stream, and without a line since the mark
+	Unasked                      int // polling, and without an answer since the mark
 	Lines                        int
 	Dropped                      int // streams that ended without a word
 	Farewells                    int // streams that ended with a time to come back
@@ -162,6 +163,8 @@ func (f *fans) answer(a ask) (out answer) {
 			out.Told.Admitted++
 		case x.state == inside:
 			out.Told.Inside++
+		case x.silent && x.polls:
+			out.Told.Unasked++
 		case x.silent:
 			out.Told.Silent++
 		}

@@ -196,7 +196,7 @@ func TestQ5_RedisIsFlushedWhileTheRoomAdmits(t *testing.T) {
 	t.Parallel()
 	e := begin(t)
 	e.open(2 * atTheRate)
-	e.fans.hears("while the room admits") // those who poll were told to be back in half a minute
+	e.fans.asks("while the room admits") // those who poll were told to be back in half a minute
 	e.knows()
 	e.meanwhileComes(10*time.Second, func() {
 		if err := e.redis.Client().FlushAll(t.Context()).Err(); err != nil {

@@ -5,13 +5,19 @@
 package crowd
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/redis/go-redis/v9/logging"
 )
+
+// atATime is how many of these tests run side by side.
+const atATime = "6"
 
 // binary is the program under test, built once for all tests of this package.
 var binary string
@@ -41,6 +47,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer account.print()
+	logging.Disable() // that Redis is away is what is tested
+	flag.Parse()
+	// Most of the time these tests wait, for an outage to end or for fans to come back.
+	if err := flag.Set("test.parallel", atATime); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
