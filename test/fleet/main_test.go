@@ -5,30 +5,13 @@
 package fleet
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/caddy-tickets/caddy-tickets/test/built"
 )
 
 // binary is the program under test, built once for all tests of this package.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "tickets-fleet-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	binary = filepath.Join(dir, "caddy-tickets")
-	build := exec.Command("go", "build", "-tags", "nobadger,nomysql,nopgx", "-o", binary, "../../cmd/caddy-tickets")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building caddy-tickets: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(built.Run(m, &binary)) }
