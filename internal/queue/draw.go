@@ -33,15 +33,19 @@ type DrawRecord struct {
 	ID     int64 // when the room opens, in Unix seconds
 	Stage  Stage
 	Record []byte
+	Cohort int // length of the published cohort; read by Draw alone
 }
 
 // Draw reads the record; its stage is NoDraw if there is none.
 func (q *Queue) Draw(ctx context.Context) (DrawRecord, error) {
-	got, err := q.rdb.HMGet(ctx, q.first().keys.Draw, "id", "stage", "record").Result()
-	if err != nil {
+	keys, pipe := q.first().keys, q.rdb.Pipeline()
+	record, cohort := pipe.HMGet(ctx, keys.Draw, "id", "stage", "record"), pipe.StrLen(ctx, keys.Cohort)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return DrawRecord{}, unavailable("reading the draw", err)
 	}
-	return drawRecord(got)
+	d, err := drawRecord(record.Val())
+	d.Cohort = int(cohort.Val())
+	return d, err
 }
 
 // Publish writes a record down and says which is there now: what was published
@@ -78,7 +82,7 @@ func drawRecord(got []any) (DrawRecord, error) {
 	if errors.Join(idErr, stageErr) != nil {
 		return DrawRecord{}, unavailable("reading the draw", errReply)
 	}
-	return DrawRecord{id, Stage(stage), []byte(text[2])}, nil
+	return DrawRecord{ID: id, Stage: Stage(stage), Record: []byte(text[2])}, nil
 }
 
 // leadFor is how long an edge that runs a draw may be silent before another goes on.

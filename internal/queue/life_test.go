@@ -292,7 +292,7 @@ func TestWhatWasPublishedAboutADrawStays(t *testing.T) {
 	q, _ := setup(t, fast)
 	publish := func(id int64, stage Stage, text, staged string) DrawRecord {
 		t.Helper()
-		got, err := q.Publish(t.Context(), DrawRecord{id, stage, []byte(text)}, staged)
+		got, err := q.Publish(t.Context(), DrawRecord{ID: id, Stage: stage, Record: []byte(text)}, staged)
 		if err != nil {
 			t.Fatal(err)
 		}

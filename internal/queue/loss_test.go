@@ -156,7 +156,7 @@ func TestQ7NoOtherDrawBeginsInARoomThatHasLetSomebodyIn(t *testing.T) {
 		q, _ := setup(t, fast)
 		publish := func(id int64, stage Stage) DrawRecord {
 			t.Helper()
-			got, err := q.Publish(t.Context(), DrawRecord{id, stage, []byte("x")}, "")
+			got, err := q.Publish(t.Context(), DrawRecord{ID: id, Stage: stage, Record: []byte("x")}, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +191,7 @@ func TestNoRecordIsPublishedWithoutItsCohort(t *testing.T) {
 	if err := q.rdb.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := q.Publish(t.Context(), DrawRecord{5, Frozen, []byte("x")}, staged); err != nil || got.Stage != NoDraw {
+	if got, err := q.Publish(t.Context(), DrawRecord{ID: 5, Stage: Frozen, Record: []byte("x")}, staged); err != nil || got.Stage != NoDraw {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }

@@ -277,7 +277,8 @@ func (r *Room) readDraw(ctx context.Context, cfg *Config) (queue.Stage, error) {
 	switch {
 	case there.ID == cfg.drawID() && there.Stage > stage:
 		return r.adopt(ctx, there)
-	case there.ID == cfg.drawID() && there.Stage == stage, stage == queue.NoDraw:
+	case stage == queue.NoDraw,
+		there.ID == cfg.drawID() && there.Stage == stage && (cohort == nil || there.Cohort == cohort.Len()*draw.EntrantLength):
 		return stage, nil
 	}
 	staged := ""

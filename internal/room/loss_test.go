@@ -165,3 +165,22 @@ func TestQ7_TheQueueDoesNotMoveBeforeALookAfterTheDraw(t *testing.T) {
 	e.opened()
 	e.admissions(ranked(e, fans))
 }
+
+func TestACohortThatRedisLostAloneIsPutBack(t *testing.T) {
+	t.Parallel()
+	cfg := soon()
+	e := openEdge(t, cfg)
+	fans := e.crowd(5)
+	e.opened()
+	if err := e.redis.Client().Del(t.Context(), "tickets:{arena}:cohort").Err(); err != nil {
+		t.Fatal(err)
+	}
+	started := newEdge(t, e.redis, cfg)
+	started.tick(t.Context())
+	started.runDraw(t.Context()) // it finds half of it, and waits
+	e.runDraw(t.Context())
+	started.opened()
+	if got := started.drawn(fans[2]); got.Score != e.drawn(fans[2]).Score || got.Score.Undrawn() {
+		t.Fatalf("%+v", got)
+	}
+}

@@ -25,4 +25,9 @@ if whole and ((same and new > stage) or (not same and stage ~= 2 and (new == 3 o
 	end
 	return {ARGV[1], new, ARGV[3]}
 end
+-- A cohort that was lost alone, as by an eviction, is put back by an edge that has it.
+if whole and same and new == stage and KEYS[3] ~= KEYS[2] and redis.call('EXISTS', KEYS[2]) == 0 then
+	redis.call('RENAME', KEYS[3], KEYS[2])
+	redis.call('PERSIST', KEYS[2])
+end
 return {got[1], stage, got[3]}
