@@ -130,7 +130,7 @@ func enter(t *testing.T, people int, e *edge) *insiders {
 				code, text, err := p.ask(http.MethodGet, "/")
 				// While a server reloads, a connection may be closed under a request
 				// that was not read. Whoever browses never sees that: it is sent again.
-				again := errors.Is(err, syscall.ECONNRESET)
+				again := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
 				if again {
 					code, text, err = p.ask(http.MethodGet, "/")
 				}
