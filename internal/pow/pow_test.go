@@ -288,15 +288,19 @@ func TestT11AWrongAnswerIsCheap(t *testing.T) {
 		"the seal":       "AAAA" + answer[4:],
 		"a megabyte":     strings.Repeat("A", 1<<20),
 	} {
-		result := testing.Benchmark(func(b *testing.B) {
-			for b.Loop() {
+		const some = 20
+		best := time.Hour // of many short runs: other work on the machine only adds
+		for range 200 {
+			began := time.Now()
+			for range some {
 				if i.Verify(wrong, bound) == nil {
-					b.Fatal("it is taken")
+					t.Fatalf("%s is taken", name)
 				}
 			}
-		})
-		if cost := time.Duration(result.NsPerOp()); cost > 20*time.Microsecond*slack {
-			t.Errorf("%s: %v", name, cost)
+			best = min(best, time.Since(began)/some)
+		}
+		if best > 20*time.Microsecond*slack {
+			t.Errorf("%s: %v", name, best)
 		}
 	}
 }
