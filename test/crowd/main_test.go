@@ -8,12 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/caddy-tickets/caddy-tickets/test/built"
 )
 
 // atATime is how many of these tests run side by side.
@@ -34,18 +34,6 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "tickets-crowd-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	binary = filepath.Join(dir, "caddy-tickets")
-	build := exec.Command("go", "build", "-tags", "nobadger,nomysql,nopgx", "-o", binary, "../../cmd/caddy-tickets")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building caddy-tickets: %v\n%s", err, out)
-		return 1
-	}
 	defer account.print()
 	logging.Disable() // that Redis is away is what is tested
 	flag.Parse()
@@ -54,7 +42,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return built.Run(m, &binary)
 }
 
 // account is what was injected and what survived it, a row for each injection.
