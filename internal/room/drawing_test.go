@@ -291,7 +291,7 @@ func TestAnotherEdgeGoesOnWithADrawWhereverOneDied(t *testing.T) {
 			t.Parallel()
 			cfg := soon()
 			e := openEdge(t, cfg)
-			e.runDraw(t.Context())
+			e.until("the commitment is published", func(*View) bool { return e.Draw().Record != nil })
 			before := e.record()
 			fans := e.crowd(9)
 			dying := &failing{Queue: e.queue}
