@@ -355,7 +355,7 @@ func TestARoundThatWasLeftHalfDoneIsFinishedByTheNextEdge(t *testing.T) {
 		t.Fatal(err)
 	}
 	heads := inOrder(seen)
-	args := []any{0, 30, 0, 0, "", "0", 3}
+	args := []any{0, 30, 0, 0, "", "0", 3, 0}
 	for _, h := range heads {
 		args = append(args, uint64(h.score), h.shard)
 	}
@@ -483,4 +483,34 @@ func TestEdgesThatSplitARoomDifferentlyAreStopped(t *testing.T) {
 	if _, err := other.Tick(t.Context(), TickInput{}); !errors.Is(err, errShards) || !errors.Is(err, ErrUnavailable) {
 		t.Fatal(err)
 	}
+}
+
+func TestNoEdgeAdmitsAnybodyWhileOneHoldsAdmissionBack(t *testing.T) {
+	split(t, func(t *testing.T, fast Settings) {
+		q, _ := setup(t, fast)
+		crowd(t, q, 10)
+		now := tick(t, q, 0).Now
+		if got, err := q.Tick(t.Context(), TickInput{Limit: NoLimit, Hold: now.Add(time.Minute)}); err != nil || got.Admitted != 0 {
+			t.Fatalf("%d admitted, %v", got.Admitted, err)
+		}
+		other := another(q)
+		if got := tick(t, other, NoLimit); got.Admitted != 0 {
+			t.Fatalf("%d admitted", got.Admitted)
+		}
+		if _, err := other.Enter(t.Context(), visitor(t)); !errors.Is(err, ErrNoRoom) {
+			t.Fatal(err)
+		}
+		// A clock that is a year ahead shuts the room for two minutes.
+		if _, err := q.Tick(t.Context(), TickInput{Hold: now.AddDate(1, 0, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		till, err := q.rdb.HGet(t.Context(), q.first().keys.Room, "hold").Int64()
+		if err != nil || till > time.Now().Add(2*time.Minute+time.Second).UnixMilli() {
+			t.Fatal(till, err)
+		}
+		if err := q.rdb.HSet(t.Context(), q.first().keys.Room, "hold", 1).Err(); err != nil { // its time is over
+			t.Fatal(err)
+		}
+		admit(t, other, 10)
+	})
 }

@@ -148,8 +148,8 @@ func inOrder(seen []report) []first {
 // decide begins a round and does it.
 func (q *Queue) decide(ctx context.Context, in TickInput, t Tick, done int64, heads []first) (Tick, error) {
 	s := q.first()
-	args := make([]any, 7, 7+2*len(heads))
-	copy(args, []any{done, in.Limit, t.Turns + t.Active, t.NoShowsTotal, in.Edge, flag(in.Unwell), q.Shards()})
+	args := make([]any, 8, 8+2*len(heads))
+	copy(args, []any{done, in.Limit, t.Turns + t.Active, t.NoShowsTotal, in.Edge, flag(in.Unwell), q.Shards(), in.hold()})
 	for _, h := range heads {
 		args = append(args, strconv.FormatUint(uint64(h.score), 10), h.shard)
 	}

@@ -18,6 +18,18 @@ type TickInput struct {
 	RevokedSince int64  // unix ms; revocations from then on are returned
 	Edge         string // names this process among the edges; empty to be counted among none
 	Unwell       bool   // this edge finds the site behind unwell
+
+	// Hold keeps every edge from admitting anybody until then, by Redis' clock and for
+	// two minutes at most: fans known here have yet to bring their places back.
+	Hold time.Time
+}
+
+// hold is Hold as the scripts read it.
+func (in TickInput) hold() int64 {
+	if in.Hold.IsZero() {
+		return 0
+	}
+	return in.Hold.UnixMilli()
 }
 
 // Tick is how the room stands.
@@ -63,7 +75,7 @@ func (q *Queue) Tick(ctx context.Context, in TickInput) (Tick, error) {
 	}
 	s := q.first()
 	keys := []string{s.keys.Room, s.keys.Queue, s.keys.Turn, s.keys.Active, s.keys.Away, s.keys.Revoked, s.keys.Edges, s.keys.Unwell}
-	got, err := q.eval(ctx, tickScript, keys, s.known.arg(), in.Limit, in.RevokedSince, in.Edge, flag(in.Unwell)).Slice()
+	got, err := q.eval(ctx, tickScript, keys, s.known.arg(), in.Limit, in.RevokedSince, in.Edge, flag(in.Unwell), in.hold()).Slice()
 	if err != nil {
 		return Tick{}, unavailable("ticking", err)
 	}

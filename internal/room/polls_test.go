@@ -31,6 +31,22 @@ func TestQ5_NobodyIsAdmittedBeforeThoseWhoPollAreBack(t *testing.T) {
 	if v := e.View(); v.AdmittedTotal != 0 || v.Passed(polls.Score) {
 		t.Errorf("%d were admitted before the fan who polls was back", v.AdmittedTotal)
 	}
+	// An edge that has nobody who polls is done sooner, and waits with this one.
+	other := newEdge(t, e.redis, cfg)
+	if err := other.queue.Configure(t.Context(), cfg.Queue); err != nil {
+		t.Fatal(err)
+	}
+	other.until("it is done", func(*View) bool {
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		return other.ticked && other.settledLocked()
+	})
+	for range 20 {
+		other.tick(t.Context())
+	}
+	if v := other.View(); v.AdmittedTotal != 0 || v.Passed(polls.Score) {
+		t.Errorf("another edge admitted %d before the fan who polls here was back", v.AdmittedTotal)
+	}
 	if back, err := e.Refresh(t.Context(), polls); err != nil || back.Spent || e.scoreInRedis(polls.Visitor) != polls.Score {
 		t.Errorf("the fan who polls came back to %+v, %v", back, err)
 	}

@@ -22,7 +22,7 @@ const (
 // edges do the same; the script makes the sum right.
 func (r *Room) tick(ctx context.Context) {
 	r.mu.Lock()
-	in := queue.TickInput{Limit: r.limitLocked(), RevokedSince: r.revoked.since(), Edge: r.edge, Unwell: r.unwellLocked()}
+	in := queue.TickInput{Limit: r.limitLocked(), RevokedSince: r.revoked.since(), Edge: r.edge, Unwell: r.unwellLocked(), Hold: r.holdLocked()}
 	r.mu.Unlock()
 
 	began := r.deps.Clock.Now()
@@ -129,6 +129,15 @@ func (r *Room) lostLocked(t queue.Tick) {
 // settledLocked says whether the order in Redis is the whole order.
 func (r *Room) settledLocked() bool {
 	return !r.reentryDue && !r.nowLocked().Before(r.settleUntil)
+}
+
+// holdLocked is until when no edge may admit anybody: fans of this one are not back yet.
+// Other edges have none of them, and would be done before.
+func (r *Room) holdLocked() time.Time {
+	if r.reentryDue {
+		return r.nowLocked().Add(reentryTimeout)
+	}
+	return r.settleUntil
 }
 
 // configure pushes the settings until Redis has taken them, and after a loss the

@@ -27,12 +27,23 @@ local function watch(r, edges, unwell, now, edge, sick)
 	r.edges, r.unwell = redis.call('ZCARD', edges), redis.call('ZCARD', unwell)
 end
 
+-- hold keeps admission back until a time, for every edge: one of them knows of fans who
+-- have yet to bring their places back. The longest of all counts, two minutes at most:
+-- a clock that is wrong must not shut the room.
+local function hold(room, r, now, till)
+	till = math.min(till, now + 120000)
+	if till > now and till > r.hold then
+		r.hold = till
+		redis.call('HSET', room, 'hold', till)
+	end
+end
+
 -- allowed is how many may be admitted: as many as there are tokens and room under
 -- the cap, at most limit (-1 for none). Nobody while the room is paused, has no
--- settings, or half or more of the edges find the site unwell: one edge with a
--- broken line must not stop a sale.
-local function allowed(r, inside, limit)
-	if r.paused or r.rate == 0 or (r.unwell > 0 and r.unwell * 2 >= r.edges) then return 0 end
+-- settings or is held back, or half or more of the edges find the site unwell: one
+-- edge with a broken line must not stop a sale.
+local function allowed(r, now, inside, limit)
+	if r.paused or r.rate == 0 or now < r.hold or (r.unwell > 0 and r.unwell * 2 >= r.edges) then return 0 end
 	local n = math.min(math.floor(r.tokens), r.cap - inside, BATCH)
 	if limit >= 0 then n = math.min(n, limit) end
 	return math.max(n, 0)

@@ -21,7 +21,7 @@ local r = read(KEYS[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. now)
 mint(r, now)
 watch(r, KEYS[5], KEYS[6], now, '', '0')
-if allowed(r, redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4]), 1) < 1 then return {4, 0, now} end
+if allowed(r, now, redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4]), 1) < 1 then return {4, 0, now} end
 
 ends = now + r.session
 redis.call('ZADD', KEYS[4], ends, v)

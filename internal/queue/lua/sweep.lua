@@ -4,7 +4,7 @@
 local BATCH = 1000
 
 local COUNTS = {'rate', 'per', 'burst', 'cap', 'session', 'claim', 'abandon', 'max_queue', 'shards', 'revision',
-	'tokens', 'refilled', 'admitted', 'no_shows', 'credited', 'round', 'applied', 'lost'}
+	'tokens', 'refilled', 'admitted', 'no_shows', 'credited', 'round', 'applied', 'lost', 'hold'}
 
 -- read is the room's hash: every count as a number, and the few texts.
 local function read(room)
