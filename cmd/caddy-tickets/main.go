@@ -6,10 +6,15 @@
 package main
 
 import (
+	"os"
+
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-tickets/caddy-tickets/caddymodule/imports"
 )
 
-func main() { caddycmd.Main() }
+func main() {
+	tuneMemory(os.Args, os.Getenv("GOGC"))
+	caddycmd.Main()
+}
