@@ -30,12 +30,16 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if !h.Next() {
 		return nil, h.ArgErr()
 	}
+	at := h.Token()
 	matcher, err := h.ExtractMatcherSet()
 	if err != nil {
 		return nil, err
 	}
 	handler := new(Handler)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if err := setOnce(h, handler, at); err != nil {
 		return nil, err
 	}
 	values := h.NewRoute(matcher, handler)

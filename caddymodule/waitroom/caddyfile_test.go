@@ -195,3 +195,21 @@ func FuzzSeen(f *testing.F) {
 		}
 	})
 }
+
+func TestARoomThatIsSetTwiceDifferentlyIsRefusedWithBothLines(t *testing.T) {
+	two := func(second string) error {
+		_, err := caddytest.Adapt("http://a:80 {\nwaitroom arena {\nadmit 5/s\n}\n}\nhttp://b:80 {\nwaitroom /buy* arena " + second + "\n}\n")
+		return err
+	}
+	err := two("{\nadmit 6/s\n}")
+	if err == nil || !strings.Contains(err.Error(), "Caddyfile:2") || !strings.Contains(err.Error(), "Caddyfile:7") || !strings.Contains(err.Error(), `only "waitroom arena"`) {
+		t.Error(err)
+	}
+	for name, second := range map[string]string{
+		"only named": "", "the same again": "{\nadmit 5/s\n}", "what belongs to the handler": "{\nadmit 5/s\nstatus 503\n}",
+	} {
+		if err := two(second); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
