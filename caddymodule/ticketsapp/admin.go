@@ -65,6 +65,8 @@ type Report struct {
 
 	Draw *room.DrawState `json:"draw"` // null in a room that draws nothing
 
+	Stranded int `json:"stranded,omitempty"` // came into a lobby whose draw this edge's file does not make
+
 	Held        room.Held         `json:"held"`        // why nobody is let in, "" if somebody is
 	Differences []room.Difference `json:"differences"` // of this edge's file from what is in force
 	Notes       []Note            `json:"notes"`       // what is unusual, in words
@@ -84,7 +86,7 @@ func ReportOn(r *room.Room) Report {
 		Streams: hub.Parked + hub.Streams, Message: v.Message,
 		Inventory: r.Config().Inventory != "", Stock: v.Stock,
 		SiteWatched: site.Watched, SiteUnwell: site.Unwell, SiteWhy: site.Why,
-		Edges: v.Edges, EdgesUnwell: v.EdgesUnwell, Draw: r.DrawState(),
+		Edges: v.Edges, EdgesUnwell: v.EdgesUnwell, Draw: r.DrawState(), Stranded: r.Stranded(),
 		Held: r.Held(), Differences: r.Differences(),
 		Orders: orders.Records, LogFaults: orders.Faults,
 	}

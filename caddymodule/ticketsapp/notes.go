@@ -48,6 +48,9 @@ func notes(rep *Report, now time.Time) []Note {
 	case rep.EdgesUnwell > 0:
 		bad("%d of %d edges find the site behind the room unwell. Most do not, so admission goes on: ask the others for their room status.", rep.EdgesUnwell, rep.Edges)
 	}
+	if rep.Stranded > 0 {
+		bad("%d fans came into a lobby and wait for a draw that this edge's file does not make. They are not let in, and those of later tiers neither: load a file with opens, lobby and method lottery again.", rep.Stranded)
+	}
 	if d := rep.Draw; d != nil && rep.State == string(room.Drawing) {
 		drawing(d, bad, note)
 	}

@@ -32,6 +32,7 @@ func TestNotesSayWhatIsUnusualAndWhatToDo(t *testing.T) {
 		"only for this edge":     {Report{SiteUnwell: true, SiteWhy: "it answers 503"}, true, []string{"This edge finds the site behind the room unwell (it answers 503)", "this edge's way"}},
 		"only for another":       {Report{Edges: 3, EdgesUnwell: 1}, true, []string{"1 of 3 edges", "admission goes on"}},
 		"it waits for a beacon":  {Report{State: "drawing", Draw: &room.DrawState{Stage: room.DrawFrozen, Entrants: 5, Beacon: "drand round 7"}}, false, []string{"5 entrants waits for its beacon: drand round 7"}},
+		"a draw was taken away":  {Report{Stranded: 7}, true, []string{"7 fans came into a lobby", "method lottery again"}},
 		"it is drawing":          {Report{State: "drawing", Draw: &room.DrawState{Stage: room.DrawDrawn, Entrants: 5, Beacon: "drand round 7"}}, false, []string{"is being made"}},
 		"the draw stands":        {Report{State: "drawing", Draw: &room.DrawState{Stage: room.DrawFrozen, Trouble: "the record is another"}}, true, []string{"cannot go on: the record is another", "safe"}},
 		"the draw is over":       {Report{State: "open", Draw: &room.DrawState{Stage: room.DrawEntered, Entrants: 5}}, false, nil},

@@ -404,3 +404,27 @@ func TestARoomWithoutALobbyDrawsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAnOperatorWhoTakesTheDrawAwayIsTold(t *testing.T) {
+	t.Parallel()
+	cfg := soon()
+	cfg.Opens = time.Now().Add(time.Hour)
+	e := openEdge(t, cfg)
+	e.crowd(3)
+	e.until("they are in the lobby", func(v *View) bool { return v.Waiting == 3 })
+	if n := e.Stranded(); n != 0 {
+		t.Fatalf("%d are stranded before the draw", n)
+	}
+	fifo := cfg
+	fifo.Method = Fifo
+	e.Apply(fifo)
+	e.tick(t.Context())
+	if n := e.Stranded(); n != 3 {
+		t.Fatalf("%d are stranded", n)
+	}
+	e.Apply(cfg)
+	e.tick(t.Context())
+	if n := e.Stranded(); n != 0 {
+		t.Fatalf("%d are stranded with the draw back", n)
+	}
+}

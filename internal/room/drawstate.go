@@ -50,3 +50,14 @@ func (r *Room) DrawState() *DrawState {
 	}
 	return s
 }
+
+// Stranded is how many entrants of a lobby wait for a draw that this config does not
+// make: its lobby or its lottery was taken away while they were in it.
+func (r *Room) Stranded() int {
+	if r.cfg.Load().Draws() {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last.Lobby
+}
