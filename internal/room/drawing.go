@@ -1,15 +1,12 @@
 package room
 
 import (
-	"bytes"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -106,39 +103,6 @@ func (r *Room) lobbyOf(v *View) int64 {
 		return cfg.drawID()
 	}
 	return 0
-}
-
-// PublishedDraw is the draw as anybody may see it.
-type PublishedDraw struct {
-	Record []byte       // JSON; nil in a room that draws nothing
-	Cohort *draw.Cohort // nil until it is frozen
-	drawn  draw.Record  // its Finished says whether scores are known
-}
-
-// Draw is the draw as this edge knows it.
-func (r *Room) Draw() PublishedDraw {
-	d := &r.drawing
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.id == 0 || d.id != r.cfg.Load().drawID() {
-		return PublishedDraw{}
-	}
-	return PublishedDraw{d.raw, d.cohort, d.record}
-}
-
-// Over says whether everything is published.
-func (d PublishedDraw) Over() bool { return d.drawn.Finished() }
-
-// ErrNotDrawn says that there is nothing to prove yet.
-var ErrNotDrawn = errors.New("nothing was drawn yet")
-
-// Proof shows what became of a visitor in the draw: ErrNotDrawn before it is over, and
-// draw.ErrNotInCohort for one who did not take part.
-func (d PublishedDraw) Proof(v place.Visitor) (draw.Drawn, error) {
-	if d.Cohort == nil || !d.drawn.Finished() {
-		return draw.Drawn{}, ErrNotDrawn
-	}
-	return d.drawn.Drawn(d.Cohort, v)
 }
 
 // drawn is a token with the score of the draw in place of that of the lobby, where
@@ -452,76 +416,6 @@ func (r *Room) finishWith(ctx context.Context, cfg *Config, record draw.Record, 
 	}
 	record.DrawnAt = now.UTC().Truncate(time.Second)
 	return r.publish(ctx, cfg, queue.Drawn, record, "")
-}
-
-// Why a beacon cannot be taken.
-var (
-	ErrNoBeacon    = errors.New("this room's draw has no beacon")
-	ErrBeaconEarly = errors.New("the lobby is not over yet: a beacon counts only if nobody could know it before")
-	ErrBeaconLate  = errors.New("the draw is over, or as long as was announced it has waited for its beacon")
-)
-
-// SetBeacon takes the value that an operator announces. It may be given again; another
-// value than the first changes nothing.
-func (r *Room) SetBeacon(ctx context.Context, text []byte) error {
-	cfg := r.cfg.Load()
-	d := &r.drawing
-	d.mu.Lock()
-	record, stage := d.record, d.stage
-	d.mu.Unlock()
-	switch {
-	case !cfg.Draws() || stage != queue.NoDraw && record.Beacon.Source == "":
-		return ErrNoBeacon
-	case stage < queue.Frozen:
-		return ErrBeaconEarly
-	case stage == queue.Drawn:
-		return ErrBeaconLate
-	}
-	// From the announced end on the draw goes on without it. Who could still give it then
-	// could compute both orders first.
-	if deadline := record.Beacon.Deadline(record.Opens); !deadline.IsZero() && !r.Now().Before(deadline) {
-		return ErrBeaconLate
-	}
-	value, err := record.Beacon.ValueOf(text)
-	if err != nil {
-		return err
-	}
-	return r.finishWith(ctx, cfg, record, value, r.Now())
-}
-
-// fetchBeacon asks where the beacon is published; nil while it is not there.
-func (r *Room) fetchBeacon(ctx context.Context, b draw.Beacon) ([]byte, error) {
-	d := &r.drawing
-	now := r.deps.Clock.Now()
-	d.mu.Lock()
-	due := b.URL != "" && now.Sub(d.asked) >= beaconEvery
-	if due {
-		d.asked = now
-	}
-	d.mu.Unlock()
-	if !due {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, beaconPatience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.URL, nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking for the beacon: %w", err)
-	}
-	res, err := r.deps.HTTP.Do(req)
-	if err != nil {
-		return nil, nil // it is asked again
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBeaconBody))
-	if err != nil || res.StatusCode != http.StatusOK {
-		return nil, nil // likewise: a round that has not come yet is a 404 or a 425
-	}
-	value, err := b.ValueOf(bytes.TrimSpace(body))
-	if err != nil {
-		return nil, fmt.Errorf("reading the beacon: %w", err)
-	}
-	return value, nil
 }
 
 // enterDrawn gives everybody who is still in the lobby the drawn score, in the queue.

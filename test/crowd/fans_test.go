@@ -176,6 +176,8 @@ func (f *fans) answer(a ask) (out answer) {
 func (f *fans) arrive(a ask) error {
 	var coming sync.WaitGroup
 	errs := make([]error, a.Fans)
+	pace := time.NewTicker(max(a.Every, time.Nanosecond))
+	defer pace.Stop()
 	for i := range a.Fans {
 		f.busy <- struct{}{}
 		coming.Go(func() {
@@ -183,7 +185,7 @@ func (f *fans) arrive(a ask) error {
 			errs[i] = f.one(a.Polls)
 		})
 		if a.Every > 0 {
-			time.Sleep(a.Every)
+			<-pace.C
 		}
 	}
 	coming.Wait()
@@ -209,6 +211,8 @@ func (f *fans) one(polls bool) error {
 
 // join gives a fan a place, asking again as a page does. The connection is good for more.
 func (f *fans) join(x *fan) (conn int, err error) {
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
 	for range joinTries {
 		if conn, err = f.dial(x.edge); err == nil {
 			if err = f.tryJoin(x, conn); err == nil {
@@ -216,7 +220,7 @@ func (f *fans) join(x *fan) (conn int, err error) {
 			}
 			_ = unix.Close(conn)
 		}
-		time.Sleep(200 * time.Millisecond)
+		<-again.C
 	}
 	return -1, fmt.Errorf("joining: %w", err)
 }
